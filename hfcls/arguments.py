@@ -1,0 +1,174 @@
+"""The flags, as frozen dataclasses: light to import, so that `--help` and a typo are answered at once.
+
+The fields of `TrainingArguments` are flags as well; `hfcls.parsing` reads them from the installed transformers.
+"""
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+
+def flag(default: Any = None, *, help: str, choices: tuple[str, ...] | None = None) -> Any:
+    """A dataclass field that becomes a flag."""
+    return field(default=default, metadata={"help": help, "choices": choices})
+
+
+@dataclass(frozen=True)
+class DataArguments:
+    """Where the images come from and how they are split."""
+
+    dataset_name: str | None = flag(
+        help="`digits` (built in), a directory (class folders, Parquet files, save_to_disk) or a Hub id"
+    )
+    dataset_config_name: str | None = flag(help="configuration of a Hub data set")
+    dataset_revision: str | None = flag(help="branch, tag or commit of a Hub data set")
+    train_dir: str | None = flag(
+        help="folder with one folder per class, or with train/, validation/, test/ above those"
+    )
+    validation_dir: str | None = flag(help="folder with one folder per class")
+    test_dir: str | None = flag(help="folder with one folder per class")
+    image_column_name: str | None = flag(help="image column of a table; found by its type if left out")
+    label_column_name: str | None = flag(help="label column of a table; found by its type if left out")
+    validation_fraction: float | None = flag(
+        help="share of train set apart where there is no validation split (0.1 if left out; 0: no validation)"
+    )
+    test_fraction: float | None = flag(
+        help="share of train set apart where there is no test split (0.2 if left out; 0: no test)"
+    )
+    split_seed: int = flag(
+        0, help="fixes the splits, apart from --seed, so that runs with other seeds see the same test images"
+    )
+
+
+@dataclass(frozen=True)
+class ModelArguments:
+    """What is trained, and from which weights."""
+
+    model_name_or_path: str | None = flag(
+        help="checkpoint to fine-tune: Hub id or directory (transformers, timm or ours)"
+    )
+    architecture: str | None = flag(help="network to train from scratch: simple_cnn, lenet5 or any timm name")
+    weights: str | None = flag(help="safetensors file to start --architecture from")
+    image_size: int | None = flag(help="height and width that --architecture works at, in pixels; its own if left out")
+    trust_remote_code: bool = flag(False, help="run the Python files that come with --model_name_or_path")
+    allow_pickle: bool = flag(False, help="also read weights that are not safetensors")
+
+
+@dataclass(frozen=True)
+class AugmentationArguments:
+    """Random changes of the training images, drawn anew for each image in each epoch."""
+
+    horizontal_flip: float | None = flag(help="mirror with this probability, 0 to 1")
+    pad_and_crop: int | None = flag(help="pad by so many pixels and crop at a random place")
+    shift: float | None = flag(help="move by up to this fraction of height and width, 0 to 1")
+
+
+@dataclass(frozen=True)
+class MethodArguments:
+    """How the loss weighs the samples, and when training ends early."""
+
+    class_weight: str = flag("none", help="auto (inverse class frequency), none, or a YAML file of class: weight")
+    weighted_sampling: bool = flag(
+        False, help="draw samples with replacement so that all classes are seen equally often"
+    )
+    early_stopping_patience: int | None = flag(
+        help="stop after so many evaluations without a better --metric_for_best_model"
+    )
+    early_stopping_threshold: float | None = flag(help="by how much a better one must be better (0 if left out)")
+
+
+@dataclass(frozen=True)
+class RunArguments:
+    """The run directory."""
+
+    overwrite_output_dir: bool = flag(False, help="replace the run that --output_dir holds")
+
+
+@dataclass(frozen=True)
+class EvaluateArguments:
+    """What is evaluated, and where the results go."""
+
+    split: str = flag("test", help="split to evaluate on", choices=("train", "validation", "test"))
+    output_dir: str | None = flag(help="where the results go; evaluation/ inside the model directory if left out")
+    per_device_eval_batch_size: int = flag(64, help="images in one forward pass")
+    dataloader_num_workers: int = flag(0, help="processes that decode images")
+    use_cpu: bool = flag(False, help="use no accelerator")
+    trust_remote_code: bool = flag(False, help="run the Python files that come with the model")
+    allow_pickle: bool = flag(False, help="also read weights that are not safetensors")
+
+
+@dataclass(frozen=True)
+class PredictArguments:
+    """How many classes are shown, and where the predictions go."""
+
+    top_k: int = flag(5, help="how many of the likeliest classes to give")
+    output: str | None = flag(help="file to write, .csv or .jsonl; a table on the screen if left out")
+    batch_size: int = flag(32, help="images in one forward pass")
+    use_cpu: bool = flag(False, help="use no accelerator")
+    trust_remote_code: bool = flag(False, help="run the Python files that come with the model")
+    allow_pickle: bool = flag(False, help="also read weights that are not safetensors")
+
+
+# What `train` sets where neither a flag nor a config does; the rest is as TrainingArguments has it.
+TRAINING_DEFAULTS: dict[str, Any] = {
+    "num_train_epochs": 10,
+    "per_device_train_batch_size": 32,
+    "per_device_eval_batch_size": 64,
+    "lr_scheduler_type": "cosine",
+    "warmup_steps": 0.05,
+    "weight_decay": 0.05,
+    "eval_strategy": "epoch",
+    "save_strategy": "epoch",
+    "logging_strategy": "epoch",
+    "load_best_model_at_end": True,
+    "metric_for_best_model": "accuracy",
+    "save_total_limit": 2,
+    "bf16": "auto",
+}
+
+# Fields of TrainingArguments that hfcls decides itself: giving them is an error, with the reason.
+DECIDED_HERE: dict[str, str] = {
+    "push_to_hub": "publish the finished run directory with `hf upload`",
+    "remove_unused_columns": "hfcls builds the batches itself",
+    "label_names": "the labels of a batch are always `labels`",
+    "do_train": "the command says what is done",
+    "do_eval": "evaluation follows --eval_strategy",
+    "do_predict": "the test split is always evaluated at the end",
+    "train_sampling_strategy": "images have no length; see --weighted_sampling",
+    "length_column_name": "images have no length",
+    "enable_jit_checkpoint": "Ctrl-C saves a checkpoint already",
+    "ignore_data_skip": "a resumed run would differ from an undisturbed one",
+    "restore_callback_states_from_checkpoint": "callbacks here keep no state that a checkpoint lacks",
+    "neftune_noise_alpha": "it is for token embeddings",
+    "local_rank": "the launcher sets it",
+}
+
+# Names that transformers 5 dropped.
+RENAMED: dict[str, str] = {
+    "evaluation_strategy": "--eval_strategy",
+    "no_cuda": "--use_cpu",
+    "warmup_ratio": "--warmup_steps, where a value below 1 is a ratio",
+    "save_safetensors": "nothing: weights are always safetensors",
+    "logging_dir": "the environment variable TENSORBOARD_LOGGING_DIR",
+    "group_by_length": "nothing: images have no length",
+    "include_inputs_for_metrics": "--include_for_metrics",
+    "push_to_hub_model_id": "--hub_model_id",
+    "push_to_hub_token": "--hub_token",
+    "tokenizer": "nothing: the image processor comes with the model",
+    "use_mps_device": "nothing: it is used where it is there",
+    "per_gpu_train_batch_size": "--per_device_train_batch_size",
+    "per_gpu_eval_batch_size": "--per_device_eval_batch_size",
+    "jit_mode_eval": "--torch_compile",
+    "fp16_backend": "--fp16",
+    "half_precision_backend": "--fp16",
+    "fp16_opt_level": "--fp16",
+    "adafactor": "--optim adafactor",
+    "max_seq_length": "nothing: images have no length",
+    "train_val_split": "--validation_fraction",
+    "ignore_mismatched_sizes": "nothing: the head is replaced where the classes differ",
+}
+
+
+def only(cls: type, values: dict[str, Any]) -> Any:
+    """Builds the dataclass `cls` from those of `values` that are its fields."""
+    names = {f.name for f in fields(cls)}
+    return cls(**{name: value for name, value in values.items() if name in names})

@@ -1,0 +1,68 @@
+"""``hfcls VERB``: finds the verb's file; imports nothing heavy before it knows the verb."""
+
+import os
+import sys
+from importlib import import_module
+
+VERBS = {
+    "train": "train or fine-tune a classifier, evaluate it, write the run directory",
+    "evaluate": "evaluate a model on any labelled data",
+    "predict": "classify image files",
+    "models": "list the architectures",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs a command; returns its exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if not arguments or arguments[0] in {"-h", "--help"}:
+        print(_overview())
+        return 0
+    if arguments[0] == "--version":
+        from importlib.metadata import version
+
+        print(version("hfcls"))
+        return 0
+    verb, rest = arguments[0], arguments[1:]
+    if verb not in VERBS:
+        from hfcls.errors import suggest
+
+        print(
+            f"hfcls: unknown command {verb!r}.{suggest(verb, VERBS)} Choose one of: {', '.join(VERBS)}.",
+            file=sys.stderr,
+        )
+        return 2
+    from hfcls.parsing import run_command
+
+    _quiet_libraries()
+    command = import_module(f"hfcls.commands.{verb}")
+    return run_command(lambda: command.main(rest))
+
+
+def _overview() -> str:
+    width = max(map(len, VERBS))
+    lines = [f"  {verb:<{width}}  {what}" for verb, what in VERBS.items()]
+    return "\n".join(
+        [
+            "usage: hfcls COMMAND [FLAGS]",
+            "",
+            "From a folder of labelled images to a measured image classifier.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "`hfcls COMMAND --help` lists the flags of one. To try it:",
+            "  hfcls train --dataset_name digits --architecture simple_cnn --output_dir runs/digits",
+        ]
+    )
+
+
+def _quiet_libraries() -> None:
+    """What the libraries have to say is for developers; what matters is said by hfcls itself."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,257 @@
+"""``hfcls train``: data → classifier → training → predictions → figures → report."""
+
+from pathlib import Path
+from typing import Any
+
+from hfcls.arguments import (
+    AugmentationArguments,
+    DataArguments,
+    MethodArguments,
+    ModelArguments,
+    RunArguments,
+    only,
+)
+from hfcls.errors import UserError
+from hfcls.parsing import Parser, dump_yaml, flags_of, training_flags
+
+DESCRIPTION = """Trains or fine-tunes an image classifier, evaluates it and writes the run directory.
+
+examples:
+  hfcls train --dataset_name digits --architecture simple_cnn --output_dir runs/digits
+  hfcls train --train_dir photos --model_name_or_path timm/mobilenetv2_100.ra_in1k --output_dir runs/photos
+  hfcls train --config runs/photos/run.yaml --resume_from_checkpoint auto"""
+
+
+def build_parser() -> Parser:
+    """All flags of the command."""
+    parser = Parser("train", DESCRIPTION)
+    parser.add_config()
+    parser.add_flags("data", flags_of(DataArguments))
+    parser.add_flags("model", flags_of(ModelArguments))
+    parser.add_flags("augmentation", flags_of(AugmentationArguments))
+    parser.add_flags("method", flags_of(MethodArguments))
+    parser.add_flags("run", flags_of(RunArguments))
+    parser.add_flags("training (every field of transformers' TrainingArguments)", training_flags())
+    return parser
+
+
+def main(argv: list[str]) -> None:
+    """Parses the flags and trains."""
+    values = build_parser().values(argv)
+    if not values.get("output_dir"):
+        raise UserError("No --output_dir: say where the run goes, such as --output_dir runs/first.")
+    if values.get("model_name_or_path") is None and values.get("architecture") is None:
+        raise UserError(
+            "No model: give --model_name_or_path CHECKPOINT to fine-tune or --architecture NAME to start anew."
+        )
+    train(values)
+
+
+def train(values: dict[str, Any]) -> dict[str, Any]:
+    """One run, from flags to a finished run directory.
+
+    Args:
+        values: flags by name, as on the command line.
+
+    Returns:
+        What ``metrics.json`` holds.
+
+    Raises:
+        UserError: bad input; see the message.
+    """
+    from hfcls.data.batches import BatchCollator, ImageDataset
+    from hfcls.data.sources import load_data
+    from hfcls.data.transforms import Preprocessing
+    from hfcls.training.fit import fit
+    from hfcls.training.run_directory import open_run_directory
+    from hfcls.training.settings import build_training_arguments
+
+    run_dir = Path(values["output_dir"]).expanduser()
+    resume = values.get("resume_from_checkpoint")
+    say = _printer()
+    if _is_first_process():
+        open_run_directory(run_dir, resume=bool(resume), overwrite=bool(values.get("overwrite_output_dir")))
+    loaded = load_data(only(DataArguments, values))
+    if "train" not in loaded.splits:
+        raise UserError(f"{loaded.source} has no train split.")
+    model_arguments = only(ModelArguments, values)
+    training = build_training_arguments(
+        values,
+        has_validation="validation" in loaded.splits,
+        learning_rate=1e-3 if model_arguments.model_name_or_path is None else 2e-4,
+    )
+    classifier, loaded = _build(model_arguments, loaded, seed=training.seed)
+    preprocessing = Preprocessing(classifier.image_processor)
+    splits = {name: ImageDataset(data, preprocessing) for name, data in loaded.splits.items()}
+    summary = loaded.summary()
+    checkpoint, notices = _find_checkpoint(run_dir, resume, summary)
+    for notice in (*loaded.notices, *classifier.notices, *notices):
+        say(f"note: {notice}")
+    say(_headline(classifier, splits, summary, training))
+    if _is_first_process():
+        _write_settings(run_dir, values, training, summary)
+
+    result = fit(
+        classifier,
+        splits,
+        preprocessing=preprocessing,
+        training=training,
+        method=only(MethodArguments, values),
+        augmentation=only(AugmentationArguments, values),
+        checkpoint=checkpoint,
+    )
+    if result.interrupted:
+        raise KeyboardInterrupt(
+            f"Stopped at step {result.state.global_step} of {result.state.max_steps}, all saved. Go on with:\n"
+            f"  hfcls train --config {run_dir / 'run.yaml'} --resume_from_checkpoint auto"
+        )
+    return _finish(run_dir, classifier, result, splits, BatchCollator(preprocessing), training, say)
+
+
+def _build(arguments: ModelArguments, loaded: Any, *, seed: int) -> tuple[Any, Any]:
+    """The classifier for the data's classes; where a checkpoint has the same ones, its order of them is taken over."""
+    from dataclasses import replace
+
+    from datasets import DatasetDict
+    from transformers import set_seed
+
+    from hfcls.data.labels import match_names, relabel
+    from hfcls.models import build_classifier, load_classifier, load_weights
+
+    set_seed(seed)
+    name = arguments.model_name_or_path
+    if name is None:
+        assert arguments.architecture is not None
+        classifier = build_classifier(
+            arguments.architecture, class_names=loaded.class_names, image_size=arguments.image_size
+        )
+        if arguments.weights:
+            classifier = replace(classifier, notices=load_weights(classifier, arguments.weights))
+        return classifier, loaded
+    for unused in ("architecture", "weights", "image_size"):
+        if getattr(arguments, unused) is not None:
+            raise UserError(f"--{unused} would have no effect: --model_name_or_path decides it.")
+    options: dict[str, Any] = {"trust_remote_code": arguments.trust_remote_code, "allow_pickle": arguments.allow_pickle}
+    classifier = load_classifier(name, **options)
+    matches = match_names(list(loaded.class_names), classifier.class_names)
+    mapping = [index for index in matches if index is not None]
+    if len(mapping) == len(matches) == len(classifier.class_names):
+        splits = {k: relabel(data, mapping, list(classifier.class_names)) for k, data in loaded.splits.items()}
+        return classifier, replace(loaded, splits=DatasetDict(splits))
+    return load_classifier(name, class_names=loaded.class_names, **options), loaded
+
+
+def _find_checkpoint(run_dir: Path, resume: str | None, summary: dict[str, Any]) -> tuple[Path | None, list[str]]:
+    from hfcls.training.checkpoints import find_checkpoint
+    from hfcls.training.run_directory import read_data_summary
+
+    if not resume:
+        return None, []
+    before = read_data_summary(run_dir)
+    if before is not None and before["fingerprint"] != summary["fingerprint"]:
+        raise UserError(
+            f"The data has changed since {run_dir} was begun (fingerprint {before['fingerprint']}, now "
+            f"{summary['fingerprint']}): restore it, or train anew in another --output_dir."
+        )
+    checkpoint, notices = find_checkpoint(run_dir, resume)
+    if checkpoint is None:
+        return None, [*notices, f"{run_dir} holds no checkpoint yet: the training starts from the beginning."]
+    return checkpoint, [*notices, f"The training goes on from {checkpoint}."]
+
+
+def _write_settings(run_dir: Path, values: dict[str, Any], training: Any, summary: dict[str, Any]) -> None:
+    """``run.yaml``: every argument as it was resolved; ``data.json``."""
+    from hfcls.training.run_directory import DATA, SETTINGS, write_json, write_text
+
+    resolved: dict[str, Any] = {}
+    for cls in (DataArguments, ModelArguments, AugmentationArguments, MethodArguments):
+        resolved |= vars(only(cls, values))
+    once = {"resume_from_checkpoint", "hub_token"}
+    for flag in training_flags():
+        value = getattr(training, flag.name)
+        value = value.to_dict() if hasattr(value, "to_dict") else getattr(value, "value", value)
+        resolved[flag.name] = None if flag.name in once else value
+    header = "# Every argument of this run, resolved. Again: hfcls train --config run.yaml --output_dir ANOTHER\n"
+    kept = {name: value for name, value in resolved.items() if value not in (None, [], {})}
+    write_text(run_dir / SETTINGS, header + dump_yaml(kept))
+    write_json(run_dir / DATA, summary)
+
+
+def _finish(
+    run_dir: Path, classifier: Any, result: Any, splits: dict[str, Any], collator: Any, training: Any, say: Any
+) -> dict[str, Any]:
+    """Predictions and figures of validation and test, the weights, the report."""
+    from hfcls.evaluation.measure import measure_split, write_results
+    from hfcls.evaluation.report import save_report
+
+    first = result.accelerator.is_main_process
+    measured: dict[str, Any] = {}
+    flat: dict[str, dict[str, Any]] = {}
+    for split in ("validation", "test"):
+        if split in splits:
+            measured[split], flat[split] = measure_split(
+                result.model,
+                splits[split],
+                collator,
+                split=split,
+                output=run_dir / "predictions" if first else None,
+                accelerator=result.accelerator,
+                batch_size=training.per_device_eval_batch_size,
+                num_workers=training.dataloader_num_workers,
+                quiet=bool(training.disable_tqdm),
+            )
+    if not first:
+        return measured
+    result.model.save_pretrained(run_dir)
+    classifier.image_processor.save_pretrained(run_dir)
+    result.state.save_to_json(str(run_dir / "trainer_state.json"))
+    content = write_results(run_dir, result, measured, flat, splits, collator)
+    report = save_report(run_dir)
+    say(_results_text(measured, run_dir, report))
+    return content
+
+
+def _headline(classifier: Any, splits: dict[str, Any], summary: dict[str, Any], training: Any) -> str:
+    config = classifier.model.config
+    name = getattr(config, "architecture", None) or config.model_type.removeprefix("hfcls_")
+    count = sum(p.numel() for p in classifier.model.parameters())
+    sizes = ", ".join(f"{len(data):,} {split}" for split, data in splits.items())
+    optim = getattr(training.optim, "value", training.optim)
+    lines = [
+        f"data      {summary['source']}: {len(summary['class_names'])} classes; {sizes}",
+        *(f"          {split}: {s['from']}" for split, s in summary["splits"].items() if s["from"] != "given"),
+        f"model     {name}, {count:,} parameters",
+        f"training  {training.num_train_epochs:g} epochs, batch {training.per_device_train_batch_size}, {optim}, "
+        f"learning rate {training.learning_rate:g} ({training.lr_scheduler_type.value}), "
+        f"weight decay {training.weight_decay:g}, seed {training.seed}, {'bf16' if training.bf16 else 'fp32'}",
+    ]
+    return "\n".join(lines)
+
+
+def _results_text(measured: dict[str, Any], run_dir: Path, report: Path) -> str:
+    from hfcls.evaluation.measure import headline_text
+
+    lines = [f"{split:<10}  {headline_text(figures)}" for split, figures in measured.items()]
+    if measured.keys() == {"validation"}:
+        lines.append("            (the best epoch was chosen on these images: expect a little less on new ones)")
+    return "\n".join(
+        [
+            "",
+            *lines,
+            "",
+            f"run         {run_dir}",
+            f"report      {report}",
+            f"next        hfcls predict {run_dir} IMAGE ...",
+            f"            hfcls evaluate {run_dir} --test_dir FOLDER",
+        ]
+    )
+
+
+def _is_first_process() -> bool:
+    import os
+
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def _printer() -> Any:
+    return (lambda text: print(text, flush=True)) if _is_first_process() else (lambda text: None)

@@ -1,0 +1,98 @@
+"""From a decoded image to ``pixel_values``, by the classifier's own image processor, in two halves.
+
+First to 8-bit pixels of the classifier's size (one image after the other; what augmentation and caches work on), then
+to normalized floats (a batch at a time). Together they give what ``pipeline()`` computes.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.functional import pil_to_tensor
+
+from hfcls.errors import UserError
+from hfcls.structures import ImageSpec
+
+
+class Preprocessing:
+    """The two halves of an image processor of transformers or timm.
+
+    Attributes:
+        spec: size, mean and standard deviation of what comes out.
+        exact_size: an RGB image of ``spec.size`` passes the first half unchanged.
+
+    Raises:
+        UserError: the processor makes images of differing sizes, which cannot form a batch.
+    """
+
+    def __init__(self, image_processor: Any):
+        self._processor = image_processor
+        self._resize: Callable[[Image.Image], Tensor]
+        if hasattr(image_processor, "val_transforms"):
+            settings = image_processor.data_config
+            self._mean, self._std = settings["mean"], settings["std"]
+            self._resize = self._resize_by_timm
+        else:
+            self._mean = image_processor.image_mean if image_processor.do_normalize else (0.0,) * 3
+            self._std = image_processor.image_std if image_processor.do_normalize else (1.0,) * 3
+            self._resize = self._resize_by_transformers
+        wide, tall = self._resize(_probe(97, 61)), self._resize(_probe(53, 89))
+        if wide.shape != tall.shape:
+            raise UserError(
+                f"The image processor {type(image_processor).__name__} makes images of differing sizes, such as "
+                f"{tuple(wide.shape[1:])} and {tuple(tall.shape[1:])}: set size or crop_size in its "
+                "preprocessor_config.json."
+            )
+        self.spec = ImageSpec(
+            size=(wide.shape[1], wide.shape[2]), mean=tuple(map(float, self._mean)), std=tuple(map(float, self._std))
+        )
+        probe = _probe(self.spec.size[1], self.spec.size[0])
+        self.exact_size = torch.equal(self._resize(probe), pil_to_tensor(probe))
+        self._standard = torch.allclose(self._normalize(wide[None]), self._reference(_probe(97, 61)), atol=1e-5)
+
+    def pixels(self, image: Image.Image) -> Tensor:
+        """An RGB image to uint8 (3, H, W) of ``spec.size``."""
+        if self.exact_size and image.size == self.spec.size[::-1]:
+            return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+        return self._resize(image)
+
+    def normalize(self, pixels: Tensor) -> Tensor:
+        """uint8 (N, 3, H, W) to ``pixel_values``, float32 (N, 3, H, W)."""
+        if self._standard:
+            return self._normalize(pixels)
+        # A processor with a way of its own (other channel order, two scalings): let it do that half itself.
+        return self._processor(
+            list(pixels), do_resize=False, do_center_crop=False, do_pad=False, return_tensors="pt"
+        ).pixel_values
+
+    def _normalize(self, pixels: Tensor) -> Tensor:
+        mean = torch.tensor(self._mean, device=pixels.device).view(-1, 1, 1)
+        std = torch.tensor(self._std, device=pixels.device).view(-1, 1, 1)
+        if self._resize == self._resize_by_timm:
+            return (pixels.float() / 255 - mean) / std
+        # Scaling and normalization in one step, in the order of transformers: equal to the last bit.
+        return (pixels.float() - mean * 255) / (std * 255)
+
+    def _resize_by_timm(self, image: Image.Image) -> Tensor:
+        for step in self._processor.val_transforms.transforms:
+            if type(step).__name__ in {"ToTensor", "MaybeToTensor", "PILToTensor"}:
+                break
+            image = step(image)
+        return pil_to_tensor(image)
+
+    def _resize_by_transformers(self, image: Image.Image) -> Tensor:
+        # EfficientNet's processor scales a second time under this name
+        extra = {"include_top": False} if hasattr(self._processor, "include_top") else {}
+        output = self._processor(image, do_rescale=False, do_normalize=False, return_tensors="pt", **extra)
+        return output.pixel_values[0].to(torch.uint8)
+
+    def _reference(self, image: Image.Image) -> Tensor:
+        return self._processor(image, return_tensors="pt").pixel_values
+
+
+def _probe(width: int, height: int) -> Image.Image:
+    """A fixed noise image."""
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))

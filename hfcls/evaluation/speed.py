@@ -1,0 +1,49 @@
+"""How fast a classifier is and how much memory it takes."""
+
+import platform
+import resource
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+
+def measure_latency(
+    model: nn.Module, dataset: Any, collator: Any, *, device: torch.device, images: int = 100, warmup: int = 5
+) -> dict[str, float | int]:
+    """Time of one image alone: decoding, transform and forward pass, in milliseconds.
+
+    Args:
+        images: how many of the data set are timed, one by one.
+        warmup: passes that are not timed.
+    """
+    model.to(device).eval()
+    count = min(images, len(dataset))
+    times = []
+    with torch.inference_mode():
+        for index in [0] * warmup + list(range(count)):
+            start = time.perf_counter()
+            batch = collator([dataset[index]])
+            model(pixel_values=batch["pixel_values"].to(device)).logits.cpu()
+            times.append((time.perf_counter() - start) * 1000)
+    p50, p99 = np.percentile(times[warmup:], [50, 99])
+    return {"latency_p50_ms": round(float(p50), 3), "latency_p99_ms": round(float(p99), 3), "latency_images": count}
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """The largest memory this process has held, in megabytes: of the accelerator, else of the machine."""
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 1e6, 1)
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)
+
+
+def describe_hardware(device: torch.device) -> str:
+    """The class of hardware, without names of machines: cores and instruction set, or the accelerator."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"{torch.get_num_threads()} CPU threads, {platform.machine()}, {capability}"

@@ -1,0 +1,68 @@
+"""What our own networks share: grey images, features, the classifier head, initialization."""
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import ImageClassifierOutput
+
+
+class NetworkConfig(PreTrainedConfig):
+    """Settings that every network of ours has.
+
+    Attributes:
+        image_size: height and width of the images that it takes, in pixels.
+        num_channels: 1 (works on grey; RGB is turned grey inside ``forward``) or 3.
+    """
+
+    image_size: int = 32
+    num_channels: int = 3
+
+
+class Network(PreTrainedModel):
+    """A convolutional classifier: ``features`` → ``pool`` → ``classifier``.
+
+    A leaf sets ``self.classifier`` (the last linear layer), writes ``features`` and ``pool``, and
+    calls ``self.post_init()`` last.
+
+    Shape:
+        pixel_values (N, 3, H, W) or, where ``num_channels`` is 1, also (N, 1, H, W);
+        logits (N, K).
+    """
+
+    config_class = NetworkConfig
+    base_model_prefix = ""
+    main_input_name = "pixel_values"
+    # The loss is scaled by the one who trains, not here.
+    accepts_loss_kwargs = False
+    classifier: nn.Linear
+
+    def features(self, pixel_values: Tensor) -> Tensor:
+        """The last feature map, (N, C, h, w)."""
+        raise TypeError(f"{type(self).__name__} does not define features().")
+
+    def pool(self, features: Tensor) -> Tensor:
+        """From the feature map to what the classifier head reads, (N, D)."""
+        raise TypeError(f"{type(self).__name__} does not define pool().")
+
+    def forward(
+        self, pixel_values: Tensor, labels: Tensor | None = None, return_dict: bool | None = None
+    ) -> ImageClassifierOutput | tuple[Tensor, ...]:
+        """Logits, and the mean cross-entropy where `labels` (N,) are given."""
+        logits = self.classifier(self.pool(self.features(self._channels(pixel_values))))
+        loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
+        output = ImageClassifierOutput(loss=loss, logits=logits)
+        return output if return_dict is not False else output.to_tuple()
+
+    def _channels(self, pixel_values: Tensor) -> Tensor:
+        """RGB to grey for a one-channel network: the mean, exact for images that were grey."""
+        if self.config.num_channels == 1 and pixel_values.shape[1] == 3:
+            return pixel_values.mean(dim=1, keepdim=True)
+        return pixel_values
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        """He initialization (2015) for ReLU networks; also what a replaced head gets."""
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -1,0 +1,187 @@
+"""One whole training: what `train`, and every command that trains many times, calls."""
+
+from copy import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from accelerate import Accelerator
+from transformers import (
+    EvalPrediction,
+    PreTrainedModel,
+    PrinterCallback,
+    ProgressCallback,
+    TrainerState,
+    TrainingArguments,
+)
+
+from hfcls.arguments import AugmentationArguments, MethodArguments
+from hfcls.data.augmentations import AUGMENTATIONS, AugmentationPlan
+from hfcls.data.batches import BatchCollator, EpochSampler, ImageDataset, class_weights
+from hfcls.data.transforms import Preprocessing
+from hfcls.errors import UserError, suggest
+from hfcls.methods import Supervised
+from hfcls.metrics import compute_values
+from hfcls.models import Classifier
+from hfcls.structures import Predictions
+from hfcls.training.callbacks import Clock, EarlyStopping, Interruptible, Progress
+from hfcls.training.trainer import ClassifierTrainer
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A finished training.
+
+    Attributes:
+        model: with the weights to keep: the best ones where the run chose among them.
+        state: Trainer's, with the logged history.
+        train_loss: mean over the steps of this session.
+        seconds: training time over all sessions, evaluations during training included.
+        samples_per_second: of this session; None where it had no step left to make.
+        accelerator: for what comes after.
+        interrupted: Ctrl-C ended it before its time.
+    """
+
+    model: PreTrainedModel
+    state: TrainerState
+    train_loss: float | None
+    seconds: float
+    samples_per_second: float | None
+    accelerator: Accelerator
+    interrupted: bool
+
+
+def fit(
+    classifier: Classifier,
+    splits: dict[str, ImageDataset],
+    *,
+    preprocessing: Preprocessing,
+    training: TrainingArguments,
+    method: MethodArguments,
+    augmentation: AugmentationArguments,
+    checkpoint: Path | None = None,
+) -> Fit:
+    """Trains a classifier.
+
+    Args:
+        splits: ``train`` and, where there is one, ``validation``.
+        checkpoint: to go on from.
+
+    Raises:
+        UserError: an image cannot be decoded, or a setting does not fit the data.
+    """
+    train, validation = splits["train"], splits.get("validation")
+    seed = training.seed if training.data_seed is None else training.data_seed
+    plan = AugmentationPlan(build_augmentations(augmentation), seed)
+    learner = Supervised(
+        label_smoothing=training.label_smoothing_factor,
+        class_weight=read_class_weight(method.class_weight, train.labels, train.class_names),
+    )
+    interruptible, clock = Interruptible(), Clock()
+    callbacks: list[Any] = [interruptible, clock]
+    if method.early_stopping_patience is not None:
+        callbacks.append(_early_stopping(method, training))
+    elif method.early_stopping_threshold is not None:
+        raise UserError("--early_stopping_threshold would have no effect without --early_stopping_patience.")
+    # The method owns label smoothing; Trainer's own would come on top.
+    unsmoothed = copy(training)
+    unsmoothed.label_smoothing_factor = 0.0
+    trainer = ClassifierTrainer(
+        model=classifier.model,
+        args=unsmoothed,
+        method=learner,
+        sampler=EpochSampler(train, seed, balanced=method.weighted_sampling),
+        train_collator=BatchCollator(preprocessing, plan),
+        data_collator=BatchCollator(preprocessing),
+        train_dataset=train,
+        eval_dataset=validation,
+        processing_class=classifier.image_processor,
+        compute_metrics=_Metrics(train.class_names, training.metric_for_best_model),
+        callbacks=callbacks,
+    )
+    trainer.remove_callback(PrinterCallback if training.disable_tqdm else ProgressCallback)
+    metric = (training.metric_for_best_model or "loss").removeprefix("eval_")
+    trainer.add_callback(Progress(metric, quiet=bool(training.disable_tqdm)))
+    output = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    speed = output.metrics.get("train_samples_per_second")
+    return Fit(
+        # Trainer leaves autocast wrapped around forward; what is judged and saved computes in float32.
+        model=trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False),
+        state=trainer.state,
+        train_loss=output.training_loss if output.global_step else None,
+        seconds=clock.seconds,
+        samples_per_second=speed or None,
+        accelerator=trainer.accelerator,
+        interrupted=interruptible.interrupted and trainer.state.global_step < trainer.state.max_steps,
+    )
+
+
+def build_augmentations(arguments: AugmentationArguments) -> tuple[Any, ...]:
+    """The augmentations that the flags ask for, in the order of the table.
+
+    Raises:
+        UserError: a value out of range.
+    """
+    for name, top in (("horizontal_flip", 1), ("shift", 1), ("pad_and_crop", 4096)):
+        value = getattr(arguments, name)
+        if value is not None and not 0 <= value <= top:
+            raise UserError(f"--{name} is {value}: expected 0 to {top}.")
+    return tuple(make(value) for name, make in AUGMENTATIONS.items() if (value := getattr(arguments, name)))
+
+
+def read_class_weight(wanted: str, labels: np.ndarray, class_names: tuple[str, ...]) -> torch.Tensor | None:
+    """Weights (K,) from ``auto``, ``none`` or a YAML file of class: weight (1 where a class is not in it).
+
+    Raises:
+        UserError: the file is missing, or names a class that the data has not.
+    """
+    if wanted == "none":
+        return None
+    if wanted == "auto":
+        return class_weights(labels, len(class_names))
+    try:
+        content = yaml.safe_load(Path(wanted).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise UserError(f"--class_weight {wanted}: expected auto, none or a readable YAML file ({error}).") from None
+    if not isinstance(content, dict):
+        raise UserError(f"--class_weight {wanted}: expected lines of `class: weight`.")
+    weights = torch.ones(len(class_names))
+    for name, weight in content.items():
+        if str(name) not in class_names:
+            raise UserError(
+                f"--class_weight {wanted} names the class {name!r}, which the data has not."
+                f"{suggest(str(name), class_names)}"
+            )
+        if not isinstance(weight, int | float) or not weight >= 0:
+            raise UserError(f"--class_weight {wanted} gives {name!r} the weight {weight!r}: expected 0 or more.")
+        weights[class_names.index(str(name))] = float(weight)
+    return weights
+
+
+def _early_stopping(method: MethodArguments, training: TrainingArguments) -> EarlyStopping:
+    if training.eval_strategy == "no":
+        raise UserError("--early_stopping_patience would have no effect: nothing is evaluated during training.")
+    if method.early_stopping_patience is None or method.early_stopping_patience < 1:
+        raise UserError(f"--early_stopping_patience is {method.early_stopping_patience}: expected 1 or more.")
+    return EarlyStopping(method.early_stopping_patience, method.early_stopping_threshold or 0.0)
+
+
+class _Metrics:
+    """Every metric that is defined, after each evaluation."""
+
+    def __init__(self, class_names: tuple[str, ...], needed: str | None):
+        self._class_names = class_names
+        self._needed = (needed or "loss").removeprefix("eval_")
+
+    def __call__(self, outputs: EvalPrediction) -> dict[str, float]:
+        logits, labels = np.asarray(outputs.predictions), np.asarray(outputs.label_ids)
+        ids = tuple(map(str, range(len(labels))))
+        values = compute_values(Predictions(logits.astype(np.float32), labels, ids, self._class_names))
+        if self._needed != "loss" and values.get(self._needed) is None:
+            raise UserError(
+                f"--metric_for_best_model {self._needed} is undefined on this validation split: choose another one."
+            )
+        return {name: value for name, value in values.items() if value is not None}

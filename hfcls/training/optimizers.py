@@ -1,0 +1,63 @@
+"""Optimizers by name: Trainer's own beside those of timm's factory."""
+
+from typing import Any
+
+import timm.optim
+import torch
+from torch import nn
+from transformers.training_args import OptimizerNames
+
+from hfcls.errors import UserError, suggest
+
+TRAINER_NAMES = frozenset(name.value for name in OptimizerNames)
+
+
+def check_optimizer_name(name: str) -> None:
+    """Raises a `UserError` where neither Trainer nor timm knows the optimizer."""
+    known = sorted(TRAINER_NAMES | set(timm.optim.list_optimizers()))
+    if name not in known:
+        raise UserError(f"Unknown --optim {name!r}.{suggest(name, known)} Choose one of: {', '.join(known)}.")
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Two groups: weight decay for matrices and kernels; none for biases, norms and what the model itself exempts."""
+    exempt = set()
+    for prefix, module in model.named_modules():
+        if callable(names := getattr(module, "no_weight_decay", None)):
+            exempt |= {f"{prefix}.{name}".lstrip(".") for name in names()}
+    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    decayed = [p for name, p in trained if p.ndim > 1 and name not in exempt]
+    free = [p for name, p in trained if p.ndim <= 1 or name in exempt]
+    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
+
+
+def build_timm_optimizer(
+    model: nn.Module, name: str, *, learning_rate: float, weight_decay: float, optim_args: str | None
+) -> torch.optim.Optimizer:
+    """An optimizer of timm's factory (``sgd`` is Trainer's; timm's SGD with momentum 0.9 goes by ``nesterov``).
+
+    Args:
+        optim_args: ``key=value,...`` for the optimizer's constructor.
+
+    Raises:
+        UserError: the optimizer refuses the arguments or needs a package that is not there.
+    """
+    try:
+        options = dict(pair.split("=") for pair in (optim_args or "").replace(" ", "").split(",") if pair)
+        options = {key: _number(value) for key, value in options.items()}
+        return timm.optim.create_optimizer_v2(
+            parameter_groups(model, weight_decay), opt=name, lr=learning_rate, weight_decay=weight_decay, **options
+        )
+    except (TypeError, ValueError, AssertionError, ImportError) as error:
+        raise UserError(f"--optim {name} with --optim_args {optim_args or ''!r} is refused: {error}.") from None
+
+
+def _number(text: str) -> Any:
+    lowered = text.strip().lower()
+    if lowered in {"true", "false"}:
+        return lowered == "true"
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -1,0 +1,77 @@
+"""The run directory: who may write there, and the small files in it."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hfcls.errors import UserError
+
+SETTINGS, DATA = "run.yaml", "data.json"
+
+
+def open_run_directory(path: Path, *, resume: bool, overwrite: bool) -> None:
+    """Makes the directory ready for a run.
+
+    Args:
+        resume: it may hold a run, which goes on.
+        overwrite: it may hold a run, which is removed.
+
+    Raises:
+        UserError: it cannot be made, or holds what must not be lost.
+    """
+    for parent in [path, *path.parents]:
+        if parent.exists() and not parent.is_dir():
+            raise UserError(f"--output_dir {path} cannot be made: {parent} is a file. Choose another place.")
+    content = [entry.name for entry in path.iterdir()] if path.is_dir() else []
+    is_run = SETTINGS in content
+    if content and resume and not is_run:
+        raise UserError(f"--output_dir {path} holds no {SETTINGS}: there is no run there to resume.")
+    if content and not resume:
+        if not overwrite:
+            raise UserError(
+                f"--output_dir {path} is not empty: choose another one, replace it with --overwrite_output_dir, "
+                "or go on with --resume_from_checkpoint auto."
+            )
+        if not is_run:
+            raise UserError(f"--output_dir {path} holds files that no run wrote ({content[0]}): choose another one.")
+        shutil.rmtree(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--output_dir {path} cannot be made: {error.strerror}.") from None
+    if not os.access(path, os.W_OK):
+        raise UserError(f"--output_dir {path} cannot be written: no permission.")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes JSON for people and programs, aside first and then renamed."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file as a whole or not at all."""
+    aside = path.with_name(f".{path.name}.part")
+    aside.write_text(text, encoding="utf-8")
+    os.replace(aside, path)
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """``run.yaml`` of a run.
+
+    Raises:
+        UserError: the directory holds none, or it cannot be read.
+    """
+    try:
+        return yaml.safe_load((path / SETTINGS).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise UserError(f"{path / SETTINGS} cannot be read ({error}).") from None
+
+
+def read_data_summary(path: Path) -> dict[str, Any] | None:
+    """``data.json`` of a run, or None where there is none."""
+    file = path / DATA
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None

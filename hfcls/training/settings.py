@@ -1,0 +1,113 @@
+"""`TrainingArguments` as hfcls fills them: our defaults, timm's optimizers, bf16 where the hardware has it."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from transformers import TrainingArguments
+
+from hfcls.arguments import TRAINING_DEFAULTS
+from hfcls.errors import UserError, suggest
+from hfcls.metrics import METRICS
+from hfcls.training.optimizers import TRAINER_NAMES, check_optimizer_name
+
+
+@dataclass
+class ClassifierTrainingArguments(TrainingArguments):
+    """`TrainingArguments` whose ``optim`` may also be a name of timm's factory."""
+
+    def __post_init__(self) -> None:
+        name = str(getattr(self.optim, "value", self.optim))  # type: ignore[has-type]
+        check_optimizer_name(name)
+        if name not in TRAINER_NAMES:
+            self.optim = "adamw_torch"
+        super().__post_init__()
+        if name not in TRAINER_NAMES:
+            self.optim = name
+
+
+def build_training_arguments(
+    values: dict[str, Any], *, has_validation: bool, learning_rate: float
+) -> TrainingArguments:
+    """Fills what was not given, checks what was.
+
+    Args:
+        values: what flags and config say.
+        has_validation: without it there is nothing to evaluate on, and no best model to choose.
+        learning_rate: where none was given.
+
+    Raises:
+        UserError: a value is impossible, or has no effect in this run.
+    """
+    names = {f.name for f in fields(TrainingArguments)}
+    given = {name: value for name, value in values.items() if name in names}
+    filled = {"learning_rate": learning_rate, **TRAINING_DEFAULTS, **given}
+    filled |= {"remove_unused_columns": False, "label_names": ["labels"]}
+    filled.setdefault("disable_tqdm", False)
+    filled.setdefault("dataloader_pin_memory", torch.cuda.is_available() and not filled.get("use_cpu"))
+    if not has_validation:
+        _without_validation(filled, given)
+    elif filled["save_strategy"] == "no":
+        filled["load_best_model_at_end"] = given.get("load_best_model_at_end", False)
+    if filled["eval_strategy"] == "no":
+        filled["load_best_model_at_end"] = given.get("load_best_model_at_end", False)
+    metric = str(filled["metric_for_best_model"]).removeprefix("eval_")
+    if metric != "loss" and metric not in METRICS:
+        raise UserError(
+            f"Unknown --metric_for_best_model {metric!r}.{suggest(metric, METRICS)} "
+            f"Choose one of: loss, {', '.join(sorted(METRICS))}."
+        )
+    if "greater_is_better" not in given:
+        filled["greater_is_better"] = metric != "loss" and METRICS[metric].greater_is_better
+    filled["bf16"] = _bf16(filled["bf16"], use_cpu=bool(filled.get("use_cpu")), fp16=bool(filled.get("fp16")))
+    if filled.get("report_to") is not None:
+        _check_reporters(filled["report_to"])
+    try:
+        arguments = ClassifierTrainingArguments(**filled)
+    except (ValueError, TypeError, ImportError, KeyError) as error:
+        raise UserError(f"These training flags do not go together: {' '.join(str(error).split())}") from None
+    _check_ranges(arguments)
+    return arguments
+
+
+def _without_validation(filled: dict[str, Any], given: dict[str, Any]) -> None:
+    for name in ("eval_strategy", "load_best_model_at_end", "metric_for_best_model"):
+        if given.get(name) not in (None, False, "no"):
+            raise UserError(f"--{name} would have no effect: there is no validation split.")
+    filled |= {"eval_strategy": "no", "load_best_model_at_end": False}
+
+
+def _check_ranges(arguments: TrainingArguments) -> None:
+    for name in ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"):
+        if getattr(arguments, name) < 1:
+            raise UserError(f"--{name} is {getattr(arguments, name)}: expected 1 or more.")
+    for name in ("learning_rate", "weight_decay", "num_train_epochs"):
+        if not getattr(arguments, name) >= 0:
+            raise UserError(f"--{name} is {getattr(arguments, name)}: expected 0 or more.")
+    if not 0 <= arguments.label_smoothing_factor < 1:
+        raise UserError(f"--label_smoothing_factor is {arguments.label_smoothing_factor}: expected 0 up to 1.")
+
+
+def _check_reporters(reporters: str | list[str]) -> None:
+    from hfcls.extras import require
+
+    if "tensorboard" in ([reporters] if isinstance(reporters, str) else reporters):
+        require("tensorboard", extra="tensorboard")
+
+
+def _bf16(wanted: bool | str, *, use_cpu: bool, fp16: bool) -> bool:
+    """Whether to compute in bfloat16: `auto` says yes on an accelerator that has it."""
+    if wanted is False:
+        return False
+    on_cuda = torch.cuda.is_available() and not use_cpu
+    if wanted == "auto":
+        return on_cuda and torch.cuda.is_bf16_supported(including_emulation=False) and not fp16
+    capabilities = torch.cpu.get_capabilities()
+    has = (
+        torch.cuda.is_bf16_supported(including_emulation=False)
+        if on_cuda
+        else (capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
+    )
+    if not has and not torch.backends.mps.is_available():
+        raise UserError("--bf16: this hardware has no bfloat16 instructions and would be slower with it. Leave it out.")
+    return True
