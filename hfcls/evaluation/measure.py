@@ -93,11 +93,13 @@ def write_results(
     speed |= measure_latency(result.model, shown, collator, device=device)
     speed |= {"peak_memory_mb": peak_memory_mb(device), "hardware": describe_hardware(device)}
     content = {"splits": measured, "speed": speed}
-    _write(run_dir / "train_results.json", train)
+    save_json(run_dir / "train_results.json", train)
     for split, figures in flat.items():
-        _write(run_dir / f"{'eval' if split == 'validation' else split}_results.json", figures)
-    _write(run_dir / "all_results.json", {**train, **{k: v for figures in flat.values() for k, v in figures.items()}})
-    _write(run_dir / "metrics.json", content)
+        save_json(run_dir / f"{'eval' if split == 'validation' else split}_results.json", figures)
+    save_json(
+        run_dir / "all_results.json", {**train, **{k: v for figures in flat.values() for k, v in figures.items()}}
+    )
+    save_json(run_dir / "metrics.json", content)
     return content
 
 
@@ -114,5 +116,7 @@ def headline_text(measured: dict[str, Any]) -> str:
     return f"{', '.join(shown)}; {measured['n']:,} images"
 
 
-def _write(path: Path, content: Any) -> None:
+def save_json(path: Path, content: Any) -> None:
+    """Writes figures; an undefined one is null, never NaN."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,0 +1,149 @@
+"""``hfcls evaluate``: a model and labelled data in; predictions, figures and a report out."""
+
+from pathlib import Path
+from typing import Any
+
+from hfcls.arguments import DataArguments, EvaluateArguments, only
+from hfcls.errors import UserError
+from hfcls.parsing import Parser, flags_of
+
+DESCRIPTION = """Evaluates a model: every metric with its interval, predictions, a report.
+
+A run directory needs no data flags: its own splits are found again from run.yaml and data.json.
+
+examples:
+  hfcls evaluate runs/digits
+  hfcls evaluate runs/photos --test_dir new_photos
+  hfcls evaluate google/vit-base-patch16-224 --dataset_name photos --split validation"""
+
+
+def build_parser() -> Parser:
+    """All flags of the command."""
+    parser = Parser("evaluate", DESCRIPTION)
+    parser.add_argument("model", metavar="MODEL", help="run directory, checkpoint, or Hub id")
+    parser.add_config()
+    parser.add_flags("data", flags_of(DataArguments))
+    parser.add_flags("evaluation", flags_of(EvaluateArguments))
+    return parser
+
+
+def main(argv: list[str]) -> None:
+    """Parses the flags and evaluates."""
+    evaluate(build_parser().values(argv))
+
+
+def evaluate(values: dict[str, Any]) -> dict[str, Any]:
+    """One evaluation, from flags to files.
+
+    Args:
+        values: flags by name, and ``model``.
+
+    Returns:
+        What ``metrics.json`` holds.
+
+    Raises:
+        UserError: bad input; see the message.
+    """
+    from accelerate import Accelerator
+
+    from hfcls.data.batches import BatchCollator, ImageDataset
+    from hfcls.data.transforms import Preprocessing
+    from hfcls.evaluation.measure import headline_text, measure_split, save_json
+    from hfcls.evaluation.report import save_report
+    from hfcls.evaluation.speed import describe_hardware, measure_latency, peak_memory_mb
+    from hfcls.models import load_classifier
+
+    arguments = only(EvaluateArguments, values)
+    name = str(values["model"])
+    loaded, summary = _data(name, values, arguments.split)
+    accelerator = Accelerator(cpu=arguments.use_cpu)
+    classifier = load_classifier(
+        name, trust_remote_code=arguments.trust_remote_code, allow_pickle=arguments.allow_pickle
+    )
+    preprocessing = Preprocessing(classifier.image_processor)
+    dataset = ImageDataset(_in_order_of_model(loaded.splits[arguments.split], classifier, name), preprocessing)
+    dataset.class_names = classifier.class_names
+    first = accelerator.is_main_process
+    output = Path(arguments.output_dir) if arguments.output_dir else _default_output(name)
+    if first:
+        for notice in (*loaded.notices, *classifier.notices):
+            print(f"note: {notice}", flush=True)
+    collator = BatchCollator(preprocessing)
+    measured, flat = measure_split(
+        classifier.model,
+        dataset,
+        collator,
+        split=arguments.split,
+        output=output / "predictions" if first else None,
+        accelerator=accelerator,
+        batch_size=arguments.per_device_eval_batch_size,
+        num_workers=arguments.dataloader_num_workers,
+    )
+    prefix = "eval" if arguments.split == "validation" else arguments.split
+    speed = {f"{prefix}_samples_per_second": flat[f"{prefix}_samples_per_second"]}
+    speed |= measure_latency(classifier.model, dataset, collator, device=accelerator.device)
+    speed |= {
+        "peak_memory_mb": peak_memory_mb(accelerator.device),
+        "hardware": describe_hardware(accelerator.device),
+    }
+    content = {"splits": {arguments.split: measured}, "speed": speed}
+    if first:
+        save_json(output / f"{prefix}_results.json", flat)
+        save_json(output / "metrics.json", content)
+        save_json(output / "data.json", summary)
+        report = save_report(output)
+        print(f"\n{arguments.split:<10}  {headline_text(measured)}\n\nresults     {output}\nreport      {report}")
+    return content
+
+
+def _data(model: str, values: dict[str, Any], split: str) -> tuple[Any, dict[str, Any]]:
+    """The data that the flags name; for a run directory without any, the run's own, compared with what it was."""
+    from hfcls.data.sources import load_data
+    from hfcls.training.run_directory import SETTINGS, read_data_summary, read_settings
+
+    run_dir = Path(model)
+    given = [name for name in ("dataset_name", "train_dir", "validation_dir", "test_dir") if values.get(name)]
+    own = not given and (run_dir / SETTINGS).is_file()
+    if not given and not own:
+        raise UserError(
+            f"No data: {model} is no run directory with splits of its own; give --test_dir or --dataset_name."
+        )
+    loaded = load_data(only(DataArguments, {**(read_settings(run_dir) if own else {}), **values}))
+    if split not in loaded.splits:
+        raise UserError(f"The data has no {split} split, only {', '.join(loaded.splits)}: choose one with --split.")
+    summary = loaded.summary()
+    before = read_data_summary(run_dir) if own else None
+    if before is not None and before["fingerprint"] != summary["fingerprint"]:
+        raise UserError(
+            f"The data of {model} has changed since it was trained (fingerprint {before['fingerprint']}, now "
+            f"{summary['fingerprint']}), so its {split} split may hold training images: restore the data, or name "
+            "other data with --test_dir."
+        )
+    return loaded, summary
+
+
+def _in_order_of_model(data: Any, classifier: Any, name: str) -> Any:
+    """The split with labels as the model numbers them.
+
+    Raises:
+        UserError: the split has images of a class that the model does not know.
+    """
+    import numpy as np
+
+    from hfcls.data.labels import labels_of, match_names, relabel
+
+    names = data.features["label"].names
+    matches = match_names(names, classifier.class_names)
+    unknown = [names[label] for label in np.unique(labels_of(data)) if matches[label] is None]
+    if unknown:
+        raise UserError(
+            f"The data has the class {unknown[0]!r}{f' (and {len(unknown) - 1} more)' if unknown[1:] else ''}, which "
+            f"{name} does not know: it knows {', '.join(classifier.class_names[:5])}"
+            f"{' ...' if len(classifier.class_names) > 5 else ''}."
+        )
+    return relabel(data, [-1 if index is None else index for index in matches], list(classifier.class_names))
+
+
+def _default_output(model: str) -> Path:
+    path = Path(model)
+    return (path if path.is_dir() else Path("runs") / model.replace("/", "--")) / "evaluation"

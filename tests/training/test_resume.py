@@ -1,0 +1,139 @@
+"""Killed, interrupted and damaged runs go on as if nothing had happened."""
+
+import json
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from hfcls.commands.train import train
+from hfcls.errors import UserError
+from hfcls.training.checkpoints import damage, find_checkpoint, list_checkpoints
+from tests.families import family_arguments
+from tests.processes import kill, start_training, wait
+
+
+def settings(image_folder: Path, run: Path, tmp_path: Path, family: str) -> dict:
+    return {
+        "train_dir": str(image_folder),
+        **family_arguments(family, tmp_path / "models"),
+        **{"output_dir": str(run), "use_cpu": True, "disable_tqdm": True, "num_train_epochs": 6},
+        **{"horizontal_flip": 0.5, "pad_and_crop": 4, "per_device_train_batch_size": 8, "dataloader_num_workers": 1},
+        **{"eval_strategy": "steps", "save_strategy": "steps", "eval_steps": 3, "save_steps": 3, "seed": 3},
+    }
+
+
+def files(run: Path) -> list[bytes]:
+    """The final weights and the newest checkpoint's weights and optimizer."""
+    newest = list_checkpoints(run)[0]
+    return [
+        path.read_bytes() for path in (run / "model.safetensors", newest / "model.safetensors", newest / "optimizer.pt")
+    ]
+
+
+@pytest.mark.parametrize("family", ["simple_cnn", "vit"])
+def test_killed_and_resumed_is_undisturbed(image_folder: Path, tmp_path: Path, family: str):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    log = tmp_path / "log"
+    assert wait(start_training(settings(image_folder, whole, tmp_path, family), log), 120) == 0, log.read_text()
+    values = settings(image_folder, killed, tmp_path, family)
+    for moment in (3, 9):
+        child = start_training(values, log)
+        while not (killed / f"checkpoint-{moment}").exists():
+            assert wait(child, 0.02) is None, log.read_text()
+        # on into the steps after it, or into the writing of the next one
+        assert wait(child, 0.05) in (None, 0)
+        assert kill(child) == -signal.SIGKILL
+        values["resume_from_checkpoint"] = "auto"
+    assert wait(start_training(values, log), 120) == 0, log.read_text()
+    assert "goes on from" in log.read_text()
+    assert files(whole) == files(killed)
+
+
+def test_ctrl_c_saves_and_the_run_goes_on(image_folder: Path, tmp_path: Path):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    log = tmp_path / "log"
+    assert wait(start_training(settings(image_folder, whole, tmp_path, "simple_cnn"), log), 120) == 0
+    values = settings(image_folder, stopped, tmp_path, "simple_cnn")
+    child = start_training(values, log)
+    while not (stopped / "checkpoint-3").exists():
+        assert wait(child, 0.01) is None, log.read_text()
+    os.kill(child, signal.SIGINT)
+    assert wait(child, 60) == 130
+    assert "--resume_from_checkpoint auto" in log.read_text()
+    values["resume_from_checkpoint"] = "auto"
+    assert wait(start_training(values, log), 120) == 0, log.read_text()
+    assert files(whole) == files(stopped)
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json"]
+)
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (Path.unlink, "is missing"),
+        (lambda path: os.truncate(path, path.stat().st_size // 2), "bytes instead of"),
+        (flip_a_bit, "has changed"),
+    ],
+    ids=["missing", "truncated", "flipped"],
+)
+def test_a_damaged_checkpoint_is_named_and_passed_over(trained_run: Path, tmp_path: Path, name: str, harm, said: str):
+    newest, before, *_ = list_checkpoints(trained_run)
+    shutil.copytree(newest, tmp_path / newest.name)
+    shutil.copytree(before, tmp_path / before.name)
+    assert damage(tmp_path / newest.name) is None
+    harm(tmp_path / newest.name / name)
+    found, notices = find_checkpoint(tmp_path, "auto")
+    assert found == tmp_path / before.name
+    assert f"{newest.name} is damaged ({name} {said}"[:40] in notices[0]
+    assert said in notices[0]
+    with pytest.raises(UserError, match="damaged"):
+        find_checkpoint(tmp_path, str(tmp_path / newest.name))
+
+
+def test_resume_from_the_one_before_ends_the_same(image_folder: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    values = settings(image_folder, run, tmp_path, "simple_cnn") | {"dataloader_num_workers": 0, "save_total_limit": 3}
+    train(values)
+    expected = files(run)
+    flip_a_bit(list_checkpoints(run)[0] / "optimizer.pt")
+    (run / "model.safetensors").unlink()
+    train(values | {"resume_from_checkpoint": "auto"})
+    assert files(run) == expected
+    assert damage(list_checkpoints(run)[0]) is None
+
+
+def test_changed_data_is_not_resumed(image_folder: Path, tmp_path: Path):
+    images = tmp_path / "images"
+    shutil.copytree(image_folder, images)
+    values = settings(images, tmp_path / "run", tmp_path, "simple_cnn") | {"max_steps": 3, "dataloader_num_workers": 0}
+    train(values)
+    next((images / "red").iterdir()).unlink()
+    with pytest.raises(UserError, match="data has changed"):
+        train(values | {"resume_from_checkpoint": "auto"})
+
+
+def test_early_stopping_counts_through_a_resume(image_folder: Path, tmp_path: Path):
+    values = settings(image_folder, tmp_path / "whole", tmp_path, "simple_cnn")
+    values |= {"early_stopping_patience": 2, "learning_rate": 0.0, "dataloader_num_workers": 0}
+    train(values)
+    stopped = json.loads((tmp_path / "whole" / "trainer_state.json").read_text())["global_step"]
+    assert stopped == 9  # a first value, then two that are no better
+    values |= {"output_dir": str(tmp_path / "cut"), "max_steps": 24}
+    child = start_training(values, tmp_path / "log")
+    while not (tmp_path / "cut" / "checkpoint-6").exists():
+        assert wait(child, 0.01) is None, (tmp_path / "log").read_text()
+    time.sleep(0)
+    kill(child)
+    train(values | {"resume_from_checkpoint": "auto"})
+    assert json.loads((tmp_path / "cut" / "trainer_state.json").read_text())["global_step"] == stopped
