@@ -1,1 +1,34 @@
-"""hfcls"""
+"""From a folder of labelled images to a measured, published, explained classifier.
+
+The commands as functions, and the parts that they are made of; each is imported when it is first asked for.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_PLACES = {
+    "train": "hfcls.commands.train",
+    "evaluate": "hfcls.commands.evaluate",
+    "load_data": "hfcls.data.sources",
+    "DataArguments": "hfcls.arguments",
+    "load_classifier": "hfcls.models.load",
+    "build_classifier": "hfcls.models.architectures",
+    "compute_metrics": "hfcls.metrics",
+    "METRICS": "hfcls.metrics",
+    "as_evaluate_metric": "hfcls.metrics.adapter",
+    "Predictions": "hfcls.structures",
+    "ImageSpec": "hfcls.structures",
+    "UserError": "hfcls.errors",
+}
+
+__all__ = sorted(_PLACES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'hfcls' has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -181,6 +181,17 @@ class Parser(argparse.ArgumentParser):
         merged = {**(self._read_config(config) if config else {}), **given}
         return {k: self.flags[k].convert(v) if k in self.flags else v for k, v in merged.items()}
 
+    def check(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Checks and converts flags that did not come from a command line.
+
+        Raises:
+            UserError: an unknown name, or a value of the wrong type.
+        """
+        for name in values:
+            if name not in self.flags:
+                raise UserError(self._unknown_name(name, f"Unknown flag {name!r}."))
+        return {name: self.flags[name].convert(value) for name, value in values.items()}
+
     def error(self, message: str) -> NoReturn:
         """One sentence instead of usage and message."""
         raise UserError(f"{message[:1].upper()}{message[1:]}. `{self.prog} --help` lists what there is.")

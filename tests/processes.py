@@ -1,52 +1,57 @@
-"""Trainings in processes of their own: forked from one that has imported everything, so that a start costs little."""
+"""Trainings in processes of their own, to be killed; forked from a server that has imported everything."""
 
+import multiprocessing
 import os
 import signal
-import sys
 import time
+import traceback
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+_CONTEXT = multiprocessing.get_context("forkserver")
+# Imports alone: a server that had computed anything would hand on thread pools that no child can use.
+_CONTEXT.set_forkserver_preload(["hfcls.training.fit", "hfcls.evaluation.measure", "hfcls.evaluation.report"])
 
-def start_training(values: dict, log: Path) -> int:
-    """Forks a child that runs `train`; returns its process id."""
-    import hfcls.commands.train as command
-    import hfcls.training.fit
 
-    assert hfcls.training.fit
-    child = os.fork()
-    if child:
-        return child
+def start_training(values: dict, log: Path) -> BaseProcess:
+    """Starts `hfcls train` in a child whose output goes to `log`."""
+    child = _CONTEXT.Process(target=_train, args=(values, str(log)))
+    child.start()
+    return child
+
+
+def wait(child: BaseProcess, seconds: float) -> int | None:
+    """The exit code (negative for a signal), or None where the child is still running after so many seconds."""
+    child.join(seconds)
+    return child.exitcode
+
+
+def wait_for(path: Path, child: BaseProcess, log: Path) -> None:
+    """Waits until a running child has made `path`."""
+    end = time.monotonic() + 120
+    while not path.exists():
+        assert wait(child, 0.01) is None, log.read_text()
+        assert time.monotonic() < end, log.read_text()
+
+
+def kill(child: BaseProcess, number: int = signal.SIGKILL) -> int | None:
+    """Sends the signal and waits for the end."""
+    assert child.pid is not None
+    os.kill(child.pid, number)
+    return wait(child, 60)
+
+
+def _train(values: dict, log: str) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with open(log, "a") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    from hfcls.commands.train import train
+    from hfcls.parsing import run_command
+
     code = 1
     try:
-        with log.open("a") as stream:
-            os.dup2(stream.fileno(), 1)
-            os.dup2(stream.fileno(), 2)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        from hfcls.parsing import run_command
-
-        code = run_command(lambda: command.train(values) and None)
-        sys.stdout.flush()
+        code = run_command(lambda: train(values) and None)
     except BaseException:
-        import traceback
-
         traceback.print_exc()
-        sys.stderr.flush()
-    finally:
-        os._exit(code)
-
-
-def wait(child: int, seconds: float) -> int | None:
-    """The exit code (negative for a signal), or None where the child is still running after so many seconds."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.01)
-    return None
-
-
-def kill(child: int, number: int = signal.SIGKILL) -> int:
-    """Sends the signal and reaps the child."""
-    os.kill(child, number)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os._exit(code)

@@ -59,11 +59,12 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
     Raises:
         UserError: bad input; see the message.
     """
+    values = build_parser().check(values)
     from hfcls.data.batches import BatchCollator, ImageDataset
     from hfcls.data.sources import load_data
     from hfcls.data.transforms import Preprocessing
     from hfcls.training.fit import fit
-    from hfcls.training.run_directory import open_run_directory
+    from hfcls.training.run_directory import open_run_directory, writing
     from hfcls.training.settings import build_training_arguments
 
     run_dir = Path(values["output_dir"]).expanduser()
@@ -89,7 +90,8 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
         say(f"note: {notice}")
     say(_headline(classifier, splits, summary, training))
     if _is_first_process():
-        _write_settings(run_dir, values, training, summary)
+        with writing(run_dir):
+            _write_settings(run_dir, values, training, summary)
 
     result = fit(
         classifier,
@@ -105,7 +107,8 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
             f"Stopped at step {result.state.global_step} of {result.state.max_steps}, all saved. Go on with:\n"
             f"  hfcls train --config {run_dir / 'run.yaml'} --resume_from_checkpoint auto"
         )
-    return _finish(run_dir, classifier, result, splits, BatchCollator(preprocessing), training, say)
+    with writing(run_dir):
+        return _finish(run_dir, classifier, result, splits, BatchCollator(preprocessing), training, say)
 
 
 def _build(arguments: ModelArguments, loaded: Any, *, seed: int) -> tuple[Any, Any]:

@@ -1,8 +1,12 @@
 """The run directory: who may write there, and the small files in it."""
 
+import errno
 import json
 import os
+import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +49,31 @@ def open_run_directory(path: Path, *, resume: bool, overwrite: bool) -> None:
         raise UserError(f"--output_dir {path} cannot be made: {error.strerror}.") from None
     if not os.access(path, os.W_OK):
         raise UserError(f"--output_dir {path} cannot be written: no permission.")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns a full disk, a quota or a file size limit, as each library words it, into a `UserError`."""
+    try:
+        yield
+    except Exception as error:
+        reason = _disk_reason(error)
+        if reason is None:
+            raise
+        raise UserError(
+            f"{path} cannot be written ({reason}): make room, then go on with --resume_from_checkpoint auto."
+        ) from None
+
+
+def _disk_reason(error: Exception) -> str | None:
+    full = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+    quoted = re.search(r"os error (\d+)", str(error))  # safetensors
+    number = error.errno if isinstance(error, OSError) and error.errno else int(quoted[1]) if quoted else None
+    if number in full:
+        return os.strerror(number).lower()
+    if isinstance(error, RuntimeError) and ("PytorchStreamWriter" in str(error) or "inline_container" in str(error)):
+        return "no space left, or a file size limit"
+    return None
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -14,6 +14,7 @@ from hfcls.data.batches import EpochSampler
 from hfcls.methods import Method
 from hfcls.training.checkpoints import publish_checkpoint, rotate
 from hfcls.training.optimizers import TRAINER_NAMES, build_timm_optimizer, parameter_groups
+from hfcls.training.run_directory import writing
 
 _STAGING = ".checkpoint-in-progress"
 
@@ -114,7 +115,8 @@ class ClassifierTrainer(Trainer):
         self.accelerator.wait_for_everyone()
         self._saving_to = str(staging)
         try:
-            super()._save_checkpoint(model, trial)
+            with writing(run_dir):
+                super()._save_checkpoint(model, trial)
         finally:
             self._saving_to = None
         best = run_dir / f"checkpoint-{self.state.best_global_step}" if self.state.best_global_step else None

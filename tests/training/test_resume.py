@@ -4,16 +4,17 @@ import json
 import os
 import shutil
 import signal
-import time
 from pathlib import Path
 
 import pytest
 
 from hfcls.commands.train import train
 from hfcls.errors import UserError
-from hfcls.training.checkpoints import damage, find_checkpoint, list_checkpoints
+from hfcls.training.checkpoints import damage, find_checkpoint, list_checkpoints, publish_checkpoint
 from tests.families import family_arguments
-from tests.processes import kill, start_training, wait
+from tests.processes import kill, start_training, wait, wait_for
+
+CHECKPOINT_FILES = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
 
 
 def settings(image_folder: Path, run: Path, tmp_path: Path, family: str) -> dict:
@@ -42,8 +43,7 @@ def test_killed_and_resumed_is_undisturbed(image_folder: Path, tmp_path: Path, f
     values = settings(image_folder, killed, tmp_path, family)
     for moment in (3, 9):
         child = start_training(values, log)
-        while not (killed / f"checkpoint-{moment}").exists():
-            assert wait(child, 0.02) is None, log.read_text()
+        wait_for(killed / f"checkpoint-{moment}", child, log)
         # on into the steps after it, or into the writing of the next one
         assert wait(child, 0.05) in (None, 0)
         assert kill(child) == -signal.SIGKILL
@@ -59,10 +59,8 @@ def test_ctrl_c_saves_and_the_run_goes_on(image_folder: Path, tmp_path: Path):
     assert wait(start_training(settings(image_folder, whole, tmp_path, "simple_cnn"), log), 120) == 0
     values = settings(image_folder, stopped, tmp_path, "simple_cnn")
     child = start_training(values, log)
-    while not (stopped / "checkpoint-3").exists():
-        assert wait(child, 0.01) is None, log.read_text()
-    os.kill(child, signal.SIGINT)
-    assert wait(child, 60) == 130
+    wait_for(stopped / "checkpoint-3", child, log)
+    assert kill(child, signal.SIGINT) == 130, log.read_text()
     assert "--resume_from_checkpoint auto" in log.read_text()
     values["resume_from_checkpoint"] = "auto"
     assert wait(start_training(values, log), 120) == 0, log.read_text()
@@ -75,9 +73,7 @@ def flip_a_bit(path: Path) -> None:
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize(
-    "name", ["model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json"]
-)
+@pytest.mark.parametrize("name", CHECKPOINT_FILES)
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
@@ -87,18 +83,21 @@ def flip_a_bit(path: Path) -> None:
     ],
     ids=["missing", "truncated", "flipped"],
 )
-def test_a_damaged_checkpoint_is_named_and_passed_over(trained_run: Path, tmp_path: Path, name: str, harm, said: str):
-    newest, before, *_ = list_checkpoints(trained_run)
-    shutil.copytree(newest, tmp_path / newest.name)
-    shutil.copytree(before, tmp_path / before.name)
-    assert damage(tmp_path / newest.name) is None
-    harm(tmp_path / newest.name / name)
+def test_a_damaged_checkpoint_is_named_and_passed_over(tmp_path: Path, name: str, harm, said: str):
+    for step in (10, 20):
+        (tmp_path / "staged").mkdir()
+        for file in CHECKPOINT_FILES:
+            (tmp_path / "staged" / file).write_bytes(os.urandom(1000))
+        publish_checkpoint(tmp_path / "staged", tmp_path / f"checkpoint-{step}")
+    newest, before = list_checkpoints(tmp_path)
+    assert find_checkpoint(tmp_path, "auto") == (newest, [])
+    harm(newest / name)
     found, notices = find_checkpoint(tmp_path, "auto")
-    assert found == tmp_path / before.name
-    assert f"{newest.name} is damaged ({name} {said}"[:40] in notices[0]
+    assert found == before
+    assert f"checkpoint-20 is damaged ({name} " in notices[0]
     assert said in notices[0]
     with pytest.raises(UserError, match="damaged"):
-        find_checkpoint(tmp_path, str(tmp_path / newest.name))
+        find_checkpoint(tmp_path, str(newest))
 
 
 def test_resume_from_the_one_before_ends_the_same(image_folder: Path, tmp_path: Path):
@@ -131,9 +130,7 @@ def test_early_stopping_counts_through_a_resume(image_folder: Path, tmp_path: Pa
     assert stopped == 9  # a first value, then two that are no better
     values |= {"output_dir": str(tmp_path / "cut"), "max_steps": 24}
     child = start_training(values, tmp_path / "log")
-    while not (tmp_path / "cut" / "checkpoint-6").exists():
-        assert wait(child, 0.01) is None, (tmp_path / "log").read_text()
-    time.sleep(0)
+    wait_for(tmp_path / "cut" / "checkpoint-6", child, tmp_path / "log")
     kill(child)
     train(values | {"resume_from_checkpoint": "auto"})
     assert json.loads((tmp_path / "cut" / "trainer_state.json").read_text())["global_step"] == stopped
