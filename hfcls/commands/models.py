@@ -22,11 +22,12 @@ def main(argv: list[str]) -> None:
     """Prints a row for each architecture."""
     from fnmatch import fnmatch
 
+    pattern = build_parser().values(argv).get("pattern")
+
     import timm
 
     from hfcls.models import ARCHITECTURES
 
-    pattern = build_parser().values(argv).get("pattern")
     names = [*ARCHITECTURES, *timm.list_models()]
     if pattern is not None and pattern in names:
         _show(pattern)

@@ -91,7 +91,7 @@ def predict_files(model: str, files: list[Path], arguments: PredictArguments) ->
     network = classifier.model.to(device).eval()
     names = classifier.class_names
     rows: list[dict[str, Any]] = []
-    quiet = len(files) <= arguments.batch_size
+    quiet = len(files) <= arguments.batch_size or None
     for start in tqdm(range(0, len(files), arguments.batch_size), desc="Predicting", unit="batch", disable=quiet):
         batch: list[Any] = []
         fresh: list[dict[str, Any]] = []

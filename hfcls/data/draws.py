@@ -30,7 +30,7 @@ def uniform_draws(keys: np.ndarray, *, seed: int, epoch: int | np.ndarray, strea
     Returns:
         float64 (N, count) in [0, 1).
     """
-    start = np.uint64((_mix_int(seed) ^ _mix_int(stream + 1)) & _MASK)
+    start = np.uint64(_mix_int(_mix_int(seed) + stream))
     with np.errstate(over="ignore"):
         epochs = _mix(np.asarray(epoch).astype(np.uint64) + np.uint64(1))
         state = _mix(keys ^ _mix(start ^ epochs))

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor
+from torchvision.transforms.v2.functional import pil_to_tensor, resize
+from transformers.image_utils import pil_torch_interpolation_mapping
 
 from hfcls.errors import UserError
 from hfcls.structures import ImageSpec
@@ -39,6 +40,8 @@ class Preprocessing:
             self._mean = image_processor.image_mean if image_processor.do_normalize else (0.0,) * 3
             self._std = image_processor.image_std if image_processor.do_normalize else (1.0,) * 3
             self._resize = self._resize_by_transformers
+            if self._resizes_alone():
+                self._resize = self._resize_alone
         wide, tall = self._resize(_probe(97, 61)), self._resize(_probe(53, 89))
         if wide.shape != tall.shape:
             raise UserError(
@@ -75,6 +78,28 @@ class Preprocessing:
             return (pixels.float() / 255 - mean) / std
         # Scaling and normalization in one step, in the order of transformers: equal to the last bit.
         return (pixels.float() - mean * 255) / (std * 255)
+
+    def _resizes_alone(self) -> bool:
+        """Whether the first half is a resize to (height, width) and nothing else, up and down."""
+        size = getattr(self._processor, "size", None) or {}
+        if not {"height", "width"} <= {key for key, value in dict(size).items() if value}:
+            return False
+        probes = [
+            _probe(size["width"] * 2 + 3, size["height"] + 5),
+            _probe(5, 7),
+            _probe(size["width"], size["height"]),
+        ]
+        return all(torch.equal(self._resize_alone(p), self._resize_by_transformers(p)) for p in probes)
+
+    def _resize_alone(self, image: Image.Image) -> Tensor:
+        """What the processor does, without the 0.2 ms that it takes around it."""
+        size = self._processor.size
+        return resize(
+            pil_to_tensor(image),
+            [size["height"], size["width"]],
+            interpolation=pil_torch_interpolation_mapping[self._processor.resample],
+            antialias=True,
+        )
 
     def _resize_by_timm(self, image: Image.Image) -> Tensor:
         for step in self._processor.val_transforms.transforms:

@@ -32,7 +32,7 @@ def predict(
         collator: from samples to a batch with ``pixel_values``.
         class_names: K names, in the order of the logits.
         accelerator: several processes share the work; each gets all predictions.
-        quiet: no progress bar.
+        quiet: no progress bar (nor is there one without a terminal).
     """
     loader = DataLoader(dataset, batch_size=batch_size, num_workers=num_workers, collate_fn=collator)
     loader = accelerator.prepare_data_loader(loader)
@@ -40,7 +40,9 @@ def predict(
     parts: list[np.ndarray] = []
     hidden = quiet or not accelerator.is_main_process
     with torch.inference_mode():
-        for batch in tqdm(loader, desc=description, unit="batch", disable=hidden, leave=False, dynamic_ncols=True):
+        for batch in tqdm(
+            loader, desc=description, unit="batch", disable=hidden or None, leave=False, dynamic_ncols=True
+        ):
             logits = model(pixel_values=batch["pixel_values"]).logits
             parts.append(accelerator.gather_for_metrics(logits).float().cpu().numpy())
     logits = np.concatenate(parts) if parts else np.zeros((0, len(class_names)), np.float32)

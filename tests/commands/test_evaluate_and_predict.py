@@ -1,0 +1,99 @@
+"""A finished run, evaluated again and asked about images."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hfcls.cli import main
+from hfcls.commands.train import train
+from hfcls.structures import Predictions
+from tests.conftest import write_images
+
+
+@pytest.fixture(scope="module")
+def run(image_folder: Path, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("run") / "run"
+    train(
+        {"train_dir": str(image_folder), "architecture": "lenet5", "output_dir": str(path), "use_cpu": True}
+        | {"num_train_epochs": 2, "disable_tqdm": True, "learning_rate": 0.01}
+    )
+    return path
+
+
+def test_evaluate_finds_the_test_split_again(run: Path, tmp_path: Path, capsys):
+    assert main(["evaluate", str(run), "--output_dir", str(tmp_path), "--use_cpu"]) == 0
+    again, before = (Predictions.load(d / "predictions" / "test.parquet") for d in (tmp_path, run))
+    assert again.ids == before.ids
+    np.testing.assert_allclose(again.logits, before.logits, atol=1e-5)
+    first, second = (json.loads((d / "test_results.json").read_text()) for d in (run, tmp_path))
+    assert first["test_accuracy"] == second["test_accuracy"]
+    assert (tmp_path / "report" / "index.html").is_file()
+    assert "accuracy" in capsys.readouterr().out
+
+
+def test_two_processes_evaluate_each_sample_once(run: Path, tmp_path: Path):
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    script = Path(__file__).parents[2] / "scripts" / "evaluate.py"
+    flags = ["--output_dir", str(tmp_path), "--use_cpu", "--per_device_eval_batch_size", "2"]
+    done = subprocess.run([*launch, str(script), str(run), *flags], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    together, alone = (Predictions.load(d / "predictions" / "test.parquet") for d in (tmp_path, run))
+    assert together.ids == alone.ids
+    np.testing.assert_allclose(together.logits, alone.logits, atol=1e-5)
+    first, second = (json.loads((d / "metrics.json").read_text())["splits"]["test"] for d in (run, tmp_path))
+    assert first["confusion_matrix"] == second["confusion_matrix"]
+
+
+def test_evaluate_matches_classes_by_name(run: Path, tmp_path: Path):
+    # the same classes with folders that sort otherwise, and one of them absent
+    write_images(tmp_path / "images", {"red": 4, "blue": 4})
+    arguments = ["evaluate", str(run), "--test_dir", str(tmp_path / "images"), "--use_cpu"]
+    assert main([*arguments, "--output_dir", str(tmp_path / "out")]) == 0
+    predictions = Predictions.load(tmp_path / "out" / "predictions" / "test.parquet")
+    assert predictions.class_names == ("blue", "green", "red")
+    assert [predictions.class_names[label] for label in predictions.labels] == ["blue"] * 4 + ["red"] * 4
+    measured = json.loads((tmp_path / "out" / "metrics.json").read_text())["splits"]["test"]
+    assert measured["per_class"][1]["roc_auc"] is None
+
+
+def test_evaluate_names_a_class_that_the_model_lacks(run: Path, tmp_path: Path, capsys):
+    write_images(tmp_path / "images", {"red": 2, "violet": 2})
+    assert main(["evaluate", str(run), "--test_dir", str(tmp_path / "images"), "--use_cpu"]) == 2
+    assert "'violet'" in capsys.readouterr().err
+
+
+def test_evaluate_notices_changed_data(image_folder: Path, tmp_path: Path, capsys):
+    images = tmp_path / "images"
+    shutil.copytree(image_folder, images)
+    arguments = ["--train_dir", str(images), "--architecture", "lenet5", "--max_steps", "1", "--use_cpu"]
+    assert main(["train", *arguments, "--output_dir", str(tmp_path / "run")]) == 0
+    shutil.copy(images / "red" / "0.png", images / "green" / "new.png")
+    assert main(["evaluate", str(tmp_path / "run"), "--use_cpu"]) == 2
+    assert "has changed since" in capsys.readouterr().err
+
+
+def test_predict_gives_a_row_for_each_file(run: Path, image_folder: Path, tmp_path: Path, capsys):
+    photos = tmp_path / "photos"
+    shutil.copytree(image_folder / "green", photos)
+    (photos / "broken.png").write_bytes(b"no image")
+    assert (
+        main(["predict", str(run), str(photos), "--output", str(tmp_path / "out.csv"), "--top_k", "3", "--use_cpu"])
+        == 0
+    )
+    rows = list(csv.DictReader((tmp_path / "out.csv").open()))
+    assert [Path(row["id"]).stem for row in rows] == [*map(str, range(16)), "broken"]
+    assert rows[-1]["error"]
+    assert not rows[0]["error"]
+    assert sum(float(rows[0][f"score_{rank}"]) for rank in (1, 2, 3)) == pytest.approx(1, abs=1e-5)
+    assert "1 of 17 images could not be read" in capsys.readouterr().err
+    assert main(["predict", str(run), str(photos / "0.png"), "--use_cpu"]) == 0
+    assert rows[0]["label_1"] in capsys.readouterr().out
+    assert main(["predict", str(run), str(photos), "--output", str(tmp_path / "out.jsonl"), "--use_cpu"]) == 0
+    first = json.loads((tmp_path / "out.jsonl").read_text().splitlines()[0])
+    assert first["predictions"][0]["label"] == rows[0]["label_1"]

@@ -1,0 +1,141 @@
+"""Decoding, the two halves of an image processor, and augmentation."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from PIL import Image
+from transformers.models.timm_wrapper.image_processing_timm_wrapper import TimmWrapperImageProcessor
+
+from hfcls.data.augmentations import AUGMENTATIONS, AugmentationPlan
+from hfcls.data.batches import EpochSampler, class_weights
+from hfcls.data.decode import decode_image
+from hfcls.data.draws import sample_keys
+from hfcls.data.transforms import Preprocessing
+from hfcls.errors import UserError
+
+PROCESSORS = {
+    "ViT": lambda: transformers.ViTImageProcessor(size={"height": 32, "width": 32}),
+    **{
+        name: lambda name=name: getattr(transformers, f"{name}ImageProcessor")()
+        for name in ("ConvNext", "MobileNetV2", "EfficientNet", "MobileViT", "Levit", "CLIP", "DeiT")
+    },
+    "timm": lambda: TimmWrapperImageProcessor(
+        {"input_size": (3, 64, 64), "crop_pct": 0.875, "interpolation": "bicubic", "mean": [0.4] * 3, "std": [0.2] * 3}
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROCESSORS)
+@pytest.mark.parametrize("size", [(300, 200), (32, 32), (20, 45)])
+def test_the_two_halves_make_the_whole(name: str, size: tuple[int, int]):
+    processor = PROCESSORS[name]()
+    preprocessing = Preprocessing(processor)
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8))
+    pixels = preprocessing.pixels(image)
+    assert pixels.dtype == torch.uint8
+    assert tuple(pixels.shape[1:]) == preprocessing.spec.size
+    expected = processor(image, return_tensors="pt").pixel_values
+    # float32 arithmetic in another order
+    torch.testing.assert_close(preprocessing.normalize(pixels[None]), expected, atol=2e-6, rtol=0)
+
+
+def encode(image: Image.Image, kind: str = "PNG", **settings) -> dict:
+    buffer = BytesIO()
+    image.save(buffer, kind, **settings)
+    return {"bytes": buffer.getvalue(), "path": None}
+
+
+def test_modes_come_out_as_people_see_them():
+    transparent = Image.new("RGBA", (2, 1), (255, 0, 0, 0))
+    assert decode_image(encode(transparent), "x").getpixel((0, 0)) == (255, 255, 255)
+    deep = Image.fromarray(np.array([[0, 32768, 65535]], dtype=np.uint16))
+    assert [decode_image(encode(deep), "x").getpixel((x, 0))[0] for x in range(3)] == [0, 128, 255]
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn right to see it upright
+    assert decode_image(encode(Image.new("RGB", (30, 10)), "JPEG", exif=exif), "x").size == (10, 30)
+    palette = Image.new("RGB", (1, 1), (10, 200, 30)).quantize(2)
+    assert decode_image(encode(palette), "x").getpixel((0, 0)) == (10, 200, 30)
+    with pytest.raises(UserError, match="train/7 cannot be decoded"):
+        whole = encode(Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)))
+        decode_image({"bytes": whole["bytes"][:2000], "path": None}, "train/7")
+
+
+SETTINGS = {"horizontal_flip": 0.5, "pad_and_crop": 3, "shift": 0.25}
+
+
+def by_hand(name: str, image: np.ndarray, parameters: np.ndarray) -> np.ndarray:
+    """The change of one (C, H, W) image, pixel by pixel."""
+    if name == "horizontal_flip":
+        return image[:, :, ::-1] if parameters else image
+    result = np.zeros_like(image)
+    _, height, width = image.shape
+    for y in range(height):
+        for x in range(width):
+            sy, sx = y - parameters[0], x - parameters[1]
+            if name == "shift":
+                sy, sx = np.clip(sy, 0, height - 1), np.clip(sx, 0, width - 1)
+            if 0 <= sy < height and 0 <= sx < width:
+                result[:, y, x] = image[:, sy, sx]
+    return result
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_augmentation_contract(name: str):
+    plan = AugmentationPlan((AUGMENTATIONS[name](SETTINGS[name]),), seed=3)
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (64, 3, 12, 8), dtype=np.uint8))
+    keys, epochs = sample_keys([f"a/{i}" for i in range(64)]), np.full(64, 2)
+    parameters = plan.draw(keys, epochs, (12, 8))
+    changed = plan.apply(images, parameters)
+    assert changed.dtype == torch.uint8
+    for index in range(64):
+        expected = by_hand(name, images[index].numpy(), parameters[0][index])
+        np.testing.assert_array_equal(changed[index].numpy(), expected)
+    # each image draws for itself: neither the batch nor its order matters, the epoch does
+    assert len(np.unique(parameters[0], axis=0)) > 1
+    subset = plan.apply(images[[9, 4]], plan.draw(keys[[9, 4]], epochs[[9, 4]], (12, 8)))
+    assert torch.equal(subset, changed[[9, 4]])
+    assert not torch.equal(plan.apply(images, plan.draw(keys, epochs + 1, (12, 8))), changed)
+
+
+class Sized:
+    def __init__(self, labels: list[int]):
+        self.labels = np.array(labels)
+        self.ids = tuple(map(str, range(len(labels))))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def test_sampler_orders_by_seed_and_epoch():
+    sampler = EpochSampler(Sized([0] * 50), seed=1)
+    first = list(sampler)
+    assert sorted(first) == list(range(50)) != first
+    sampler.set_epoch(2)
+    second = list(sampler)
+    assert sorted(index - 100 for index in second) == list(range(50))  # the epoch travels in the index
+    assert [index - 100 for index in second] != first
+    assert list(EpochSampler(Sized([0] * 50), seed=1)) == first
+
+
+def test_balanced_sampling_sees_classes_equally_often():
+    dataset = Sized([0] * 900 + [1] * 90 + [2] * 10)
+    drawn = dataset.labels[[index % 1000 for epoch in range(3) for index in list_epoch(dataset, epoch)]]
+    # 3,000 draws: a standard error of 0.009
+    np.testing.assert_allclose(np.bincount(drawn) / 3000, 1 / 3, atol=0.035)
+
+
+def list_epoch(dataset: Sized, epoch: int) -> list[int]:
+    sampler = EpochSampler(dataset, seed=0, balanced=True)
+    sampler.set_epoch(epoch)
+    return list(sampler)
+
+
+def test_class_weights_are_scikit_learns():
+    from sklearn.utils.class_weight import compute_class_weight
+
+    labels = np.array([0] * 7 + [1] * 2 + [2])
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=labels)
+    np.testing.assert_allclose(class_weights(labels, 3), expected, rtol=1e-6)
