@@ -2,19 +2,34 @@
 
 The SVG holds no colour of its own apart from the matrix image: text is `currentColor` and everything else is a
 CSS variable of the page (``--accent``, ``--warm``, ``--line``, ``--muted``, ``--paper``, ``--q0`` ... ``--q8``), so
-that one figure serves the light and the dark theme. All text goes through `_text`, which escapes it.
+that one figure serves the light and the dark theme. All text goes through `draw_text`, which escapes it.
 """
 
 import base64
 import io
 import math
-import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
 import numpy as np
 from PIL import Image
+
+from hfcls.evaluation.svg import (
+    BOTTOM,
+    HEIGHT,
+    TOP,
+    Frame,
+    compute_ticks,
+    count_columns,
+    draw_legend,
+    draw_text,
+    format_count,
+    format_number,
+    format_percent,
+    shorten,
+    wrap_svg,
+)
 
 # One blue hue (OKLCH 256), lightness in even-looking steps, from "nothing" to "all of the row".
 RAMP_LIGHT = ("#f4f7fb", "#e3eefc", "#cbe0fc", "#afcffa", "#8dbaf7", "#6ca4ee", "#2d71c7", "#1656a4", "#063e7d")
@@ -23,9 +38,6 @@ RAMP_DARK = ("#1a1e24", "#1d2b3e", "#213755", "#26466f", "#2b548a", "#3364a3", "
 SHARE_EDGES = (0.02, 0.05, 0.10, 0.20, 0.40, 0.60, 0.80, 1.0)
 MAX_IMAGE_SIDE = 400
 MAX_POINTS = 400
-
-_WIDTH, _HEIGHT = 420, 270
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 20, 34, 40
 
 
 @dataclass(frozen=True)
@@ -43,26 +55,6 @@ class Series:
     points: Sequence[tuple[float, float]]
     color: str = "accent"
     dashed: bool = False
-
-
-def shorten(text: str, width: int) -> str:
-    """Cuts `text` to about `width` narrow characters; wide ones, such as emoji, count twice.
-
-    The cut is in the middle, because the names of sister classes often differ only at the end.
-    """
-    if sum(map(_columns, text)) <= width:
-        return text
-    tail = _fit(text[::-1], width // 2 - 1)[::-1]
-    return f"{_fit(text, width - width // 2).rstrip()}…{tail.lstrip()}"
-
-
-def compute_ticks(low: float, high: float, target: int = 5) -> list[float]:
-    """Returns about `target` round numbers (1, 2 or 5 times a power of ten) whose ends enclose [low, high]."""
-    span = high - low or abs(high) or 1.0
-    power = 10.0 ** math.floor(math.log10(span / target))
-    step = next(power * m for m in (1, 2, 5, 10) if power * m * target >= span * 0.999)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(i * step, 12) for i in range(first, max(last, first + 1) + 1)]
 
 
 def plot_curves(
@@ -91,14 +83,16 @@ def plot_curves(
     x_end = max(*xs, best_epoch or 0.0, 1e-9)
     x_ticks = [tick for tick in compute_ticks(0.0, x_end) if tick <= x_end * (1 + 1e-9)]
     y_range = (min(y_ticks[0], *ys), max(y_ticks[-1], *ys))
-    frame = _Frame((0.0, x_end), y_range, x_ticks, y_ticks, "epoch", y_label, _percent if percent else _number)
+    frame = Frame(
+        (0.0, x_end), y_range, x_ticks, y_ticks, "epoch", y_label, format_percent if percent else format_number
+    )
     body = [frame.axes()]
     if best_epoch is not None:
         body.append(_best_mark(frame, best_epoch, at_bottom=percent))
     body += [_line(frame, one, points) for one, points in lines]
-    body.append(_legend([(one.label, one.color, one.dashed) for one, _ in lines]))
+    body.append(draw_legend([(one.label, one.color, one.dashed) for one, _ in lines]))
     last = "; ".join(f"{one.label} ends at {frame.y_format(points[-1][1])}" for one, points in lines)
-    return _svg(name, f"{y_label} by epoch", f"{last}.", "".join(body))
+    return wrap_svg(name, f"{y_label} by epoch", f"{last}.", "".join(body))
 
 
 def plot_reliability(confidence: np.ndarray, correct: np.ndarray, *, bins: int = 15) -> str:
@@ -110,7 +104,9 @@ def plot_reliability(confidence: np.ndarray, correct: np.ndarray, *, bins: int =
         bins: number of bins.
     """
     ticks = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
-    frame = _Frame((0.0, 1.0), (0.0, 1.0), ticks, ticks, "confidence", "accuracy", _percent, x_format=_percent)
+    frame = Frame(
+        (0.0, 1.0), (0.0, 1.0), ticks, ticks, "confidence", "accuracy", format_percent, x_format=format_percent
+    )
     which = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     body = [frame.axes(), frame.segment((0, 0), (1, 1), "stroke:var(--muted);stroke-dasharray:4 4")]
     worst = 0.0
@@ -122,14 +118,14 @@ def plot_reliability(confidence: np.ndarray, correct: np.ndarray, *, bins: int =
         accuracy, mean = float(correct[inside].mean()), float(confidence[inside].mean())
         worst = max(worst, abs(accuracy - mean))
         low, high = _wilson(accuracy, count)
-        tip = f"{count} images, confidence {_percent(mean)}, accuracy {_percent(accuracy)}"
+        tip = f"{count} images, confidence {format_percent(mean)}, accuracy {format_percent(accuracy)}"
         bar = frame.bar(index / bins, (index + 1) / bins, 0, accuracy, "fill:var(--accent);fill-opacity:.22")
         whisker = frame.segment((mean, low), (mean, high), "stroke:var(--accent);stroke-width:1.5")
         dot = f'<circle cx="{frame.px(mean):.1f}" cy="{frame.py(accuracy):.1f}" r="3.5" style="fill:var(--accent)"/>'
         body.append(f"<g><title>{escape(tip)}</title>{bar}{whisker}{dot}</g>")
-    body.append(_legend([("perfectly calibrated", "muted", True)]))
+    body.append(draw_legend([("perfectly calibrated", "muted", True)]))
     description = f"{bins} bins; the largest gap between confidence and accuracy is {100 * worst:.1f} points."
-    return _svg("reliability", "Reliability diagram", description, "".join(body))
+    return wrap_svg("reliability", "Reliability diagram", description, "".join(body))
 
 
 def plot_confidence(confidence: np.ndarray, correct: np.ndarray, *, bins: int = 20) -> str:
@@ -145,17 +141,19 @@ def plot_confidence(confidence: np.ndarray, correct: np.ndarray, *, bins: int = 
     right = np.histogram(confidence[correct], edges)[0]
     y_ticks = [tick for tick in compute_ticks(0, max(1, int((wrong + right).max()))) if tick == int(tick)]
     x_ticks = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
-    frame = _Frame((0, 1), (0, y_ticks[-1]), x_ticks, y_ticks, "confidence", "images", _count, x_format=_percent)
+    frame = Frame(
+        (0, 1), (0, y_ticks[-1]), x_ticks, y_ticks, "confidence", "images", format_count, x_format=format_percent
+    )
     body = [frame.axes()]
     for low, high, bad, good in zip(edges[:-1], edges[1:], wrong.tolist(), right.tolist(), strict=True):
         if bad + good:
-            tip = escape(f"{_percent(low)} to {_percent(high)}: {good} right, {bad} wrong")
+            tip = escape(f"{format_percent(low)} to {format_percent(high)}: {good} right, {bad} wrong")
             bars = frame.bar(low, high, 0, bad, "fill:var(--warm)")
             bars += frame.bar(low, high, bad, bad + good, "fill:var(--accent);fill-opacity:.55")
             body.append(f"<g><title>{tip}</title>{bars}</g>")
-    body.append(_legend([(f"right: {right.sum():,}", "accent", False), (f"wrong: {wrong.sum():,}", "warm", False)]))
+    body.append(draw_legend([(f"right: {right.sum():,}", "accent", False), (f"wrong: {wrong.sum():,}", "warm", False)]))
     total = f"{int(right.sum())} right and {int(wrong.sum())} wrong answers."
-    return _svg("confidence", "Histogram of confidence", total, "".join(body))
+    return wrap_svg("confidence", "Histogram of confidence", total, "".join(body))
 
 
 def plot_confusion_matrix(matrix: np.ndarray, labels: Sequence[str]) -> str:
@@ -168,31 +166,35 @@ def plot_confusion_matrix(matrix: np.ndarray, labels: Sequence[str]) -> str:
     k = len(labels)
     cell = 64 if k <= 4 else 32 if k <= 12 else 26
     short = [shorten(label, 16) for label in labels]
-    widest = max(7 * sum(map(_columns, label)) for label in short)
+    widest = max(7 * sum(map(count_columns, label)) for label in short)
     flat = widest <= cell - 4
     left, top = 22 + widest, 40 if flat else 34 + int(widest * 0.72) + 8
     right = 8 if flat else max(8, int(widest * 0.72) - cell // 2 + 8)
     steps, body = compute_share_steps(matrix), []
     kind = "cell small" if k > 12 else "cell"
-    axis = _text(left, 13, "predicted class", style="fill:var(--muted)")
+    axis = draw_text(left, 13, "predicted class", style="fill:var(--muted)")
     middle = top + k * cell / 2
-    axis += _text(11, middle, "true class", anchor="middle", style="fill:var(--muted)", turn=-90)
+    axis += draw_text(11, middle, "true class", anchor="middle", style="fill:var(--muted)", turn=-90)
     for i in range(k):
         center = (i + 0.5) * cell
-        body.append(_text(left - 5, top + center + 4, short[i], anchor="end", tip=labels[i]))
+        body.append(draw_text(left - 5, top + center + 4, short[i], anchor="end", tip=labels[i]))
         x, turn = (left + center, 0) if flat else (left + center + 2, -45)
-        body.append(_text(x, top - 8, short[i], anchor="middle" if flat else "start", turn=turn, tip=labels[i]))
+        body.append(draw_text(x, top - 8, short[i], anchor="middle" if flat else "start", turn=turn, tip=labels[i]))
     for i, row in enumerate(matrix.tolist()):
         total = sum(row)
         for j, count in enumerate(row):
             x, y, step = left + j * cell, top + i * cell, int(steps[i, j])
             share = f" ({100 * count / total:.1f} % of the class)" if total else ""
             tip = escape(f"true {shorten(labels[i], 40)}, predicted {shorten(labels[j], 40)}: {count:,}{share}")
-            number = f'<text x="{x + cell / 2 - 0.5:g}" y="{y + cell / 2 + 4:g}">{_count(count)}</text>' * (count > 0)
+            number = f'<text x="{x + cell / 2 - 0.5:g}" y="{y + cell / 2 + 4:g}">{format_count(count)}</text>' * (
+                count > 0
+            )
             rect = f'<rect x="{x}" y="{y}" width="{cell - 1}" height="{cell - 1}" rx="2"/>'
             body.append(f'<g class="{kind} q{step}"><title>{tip}</title>{rect}{number}</g>')
     size = (left + k * cell + right, top + k * cell + 4)
-    return _svg("confusion", "Confusion matrix", _diagonal(matrix), axis + "".join(body), size=size, keep_width=True)
+    return wrap_svg(
+        "confusion", "Confusion matrix", _diagonal(matrix), axis + "".join(body), size=size, keep_width=True
+    )
 
 
 def plot_confusion_image(matrix: np.ndarray) -> str:
@@ -217,14 +219,14 @@ def plot_confusion_image(matrix: np.ndarray) -> str:
     )
     ticks = [tick for tick in compute_ticks(0, k) if tick < k]
     scale = size / (side * block)
-    axis = _text(left, 16, "predicted class (index)", style="fill:var(--muted)")
-    axis += _text(14, top + size / 2, "true class (index)", anchor="middle", style="fill:var(--muted)", turn=-90)
+    axis = draw_text(left, 16, "predicted class (index)", style="fill:var(--muted)")
+    axis += draw_text(14, top + size / 2, "true class (index)", anchor="middle", style="fill:var(--muted)", turn=-90)
     for tick in ticks:
-        axis += _text(left + tick * scale, top - 7, _count(tick), anchor="middle" if tick else "start")
-        axis += _text(left - 7, top + tick * scale + (4 if tick else 10), _count(tick), anchor="end")
+        axis += draw_text(left + tick * scale, top - 7, format_count(tick), anchor="middle" if tick else "start")
+        axis += draw_text(left - 7, top + tick * scale + (4 if tick else 10), format_count(tick), anchor="end")
     frame = f'<rect x="{left}" y="{top}" width="{size}" height="{size}" style="fill:none;stroke:var(--line)"/>'
     whole = (left + size + 8, top + size + 4)
-    return _svg("confusion", "Confusion matrix", _diagonal(matrix), axis + images + frame, size=whole)
+    return wrap_svg("confusion", "Confusion matrix", _diagonal(matrix), axis + images + frame, size=whole)
 
 
 def image_block(classes: int) -> int:
@@ -239,76 +241,7 @@ def compute_share_steps(matrix: np.ndarray) -> np.ndarray:
     return np.where(matrix > 0, steps, 0).astype(np.uint8)
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """The plot area: maps data to pixels and draws the axes."""
-
-    x: tuple[float, float]
-    y: tuple[float, float]
-    x_ticks: Sequence[float]
-    y_ticks: Sequence[float]
-    x_label: str
-    y_label: str
-    y_format: Callable[[float], str]
-    x_format: Callable[[float], str] = lambda value: f"{value:g}"
-
-    def px(self, value: float) -> float:
-        return _LEFT + (value - self.x[0]) / (self.x[1] - self.x[0]) * (_WIDTH - _LEFT - _RIGHT)
-
-    def py(self, value: float) -> float:
-        return _HEIGHT - _BOTTOM - (value - self.y[0]) / (self.y[1] - self.y[0]) * (_HEIGHT - _TOP - _BOTTOM)
-
-    def segment(self, start: tuple[float, float], end: tuple[float, float], style: str) -> str:
-        (x1, y1), (x2, y2) = [(self.px(x), self.py(y)) for x, y in (start, end)]
-        return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" style="{style}"/>'
-
-    def bar(self, left: float, right: float, low: float, high: float, style: str) -> str:
-        x, width = self.px(left) + 0.75, self.px(right) - self.px(left) - 1.5
-        y, height = self.py(high), self.py(low) - self.py(high)
-        return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" style="{style}"/>'
-
-    def axes(self) -> str:
-        parts = [_text(0, 13, self.y_label, style="fill:var(--muted)")]
-        middle = (_LEFT + _WIDTH - _RIGHT) / 2
-        parts.append(_text(middle, _HEIGHT - 4, self.x_label, anchor="middle", style="fill:var(--muted)"))
-        for tick in self.y_ticks:
-            parts.append(self.segment((self.x[0], tick), (self.x[1], tick), "stroke:var(--line)"))
-            parts.append(_text(_LEFT - 7, self.py(tick) + 4, self.y_format(tick), anchor="end"))
-        for tick in self.x_ticks:
-            parts.append(_text(self.px(tick), _HEIGHT - _BOTTOM + 17, self.x_format(tick), anchor="middle"))
-        return "".join(parts)
-
-
-def _svg(
-    name: str,
-    title: str,
-    description: str,
-    body: str,
-    *,
-    size: tuple[int, int] = (_WIDTH, _HEIGHT),
-    keep_width: bool = False,
-) -> str:
-    """Wraps `body`; with `keep_width` a narrow page scrolls the figure instead of shrinking its text."""
-    width, height = size
-    style = f"min-width:{width}px;max-width:{width * 1.25:.0f}px" if keep_width else f"max-width:{width * 1.2:.0f}px"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-labelledby="{name}-title {name}-desc" '
-        f'viewBox="0 0 {width} {height}" style="{style}"><title id="{name}-title">{escape(title)}</title>'
-        f'<desc id="{name}-desc">{escape(description)}</desc>{body}</svg>'
-    )
-
-
-def _text(
-    x: float, y: float, text: str, *, anchor: str = "start", style: str = "", turn: int = 0, tip: str = ""
-) -> str:
-    attributes = f' text-anchor="{anchor}"' if anchor != "start" else ""
-    attributes += f' style="{style}"' if style else ""
-    attributes += f' transform="rotate({turn} {x:.1f} {y:.1f})"' if turn else ""
-    title = f"<title>{escape(tip)}</title>" if tip and tip != text else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}"{attributes}>{title}{escape(text)}</text>'
-
-
-def _line(frame: _Frame, series: Series, points: Sequence[tuple[float, float]]) -> str:
+def _line(frame: Frame, series: Series, points: Sequence[tuple[float, float]]) -> str:
     """The line, in pieces where a value is not finite, with dots where there are few enough to tell apart."""
     path, pen_down = "", False
     finite = [(x, y) for x, y in points if math.isfinite(y)]
@@ -330,26 +263,12 @@ def _line(frame: _Frame, series: Series, points: Sequence[tuple[float, float]]) 
     return f'<path d="{path}" style="{stroke}"/>{dots}'
 
 
-def _best_mark(frame: _Frame, epoch: float, *, at_bottom: bool) -> str:
+def _best_mark(frame: Frame, epoch: float, *, at_bottom: bool) -> str:
     anchor, shift = ("end", -6) if epoch > frame.x[1] / 2 else ("start", 6)
-    y = _HEIGHT - _BOTTOM - 9 if at_bottom else _TOP + 15
+    y = HEIGHT - BOTTOM - 9 if at_bottom else TOP + 15
     mark = frame.segment((epoch, frame.y[0]), (epoch, frame.y[1]), "stroke:var(--muted);stroke-dasharray:2 3")
     halo = "paint-order:stroke;stroke:var(--paper);stroke-width:4px"
-    return mark + _text(frame.px(epoch) + shift, y, f"best: epoch {epoch:.3g}", anchor=anchor, style=halo)
-
-
-def _legend(entries: Sequence[tuple[str, str, bool]]) -> str:
-    """Label, colour and dash of each entry, right-aligned above the plot."""
-    parts, x = [], float(_WIDTH - _RIGHT)
-    for label, color, dashed in reversed(entries):
-        x -= 6.8 * len(label)
-        parts.append(_text(x, 13, label))
-        x -= 6
-        dash = ";stroke-dasharray:5 4" if dashed else ""
-        style = f"stroke:var(--{color});stroke-width:3{dash}"
-        parts.append(f'<line x1="{x - 18:.1f}" y1="9" x2="{x:.1f}" y2="9" style="{style}"/>')
-        x -= 34
-    return "".join(parts)
+    return mark + draw_text(frame.px(epoch) + shift, y, f"best: epoch {epoch:.3g}", anchor=anchor, style=halo)
 
 
 def _thin(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -379,35 +298,3 @@ def _wilson(share: float, n: int) -> tuple[float, float]:
 def _diagonal(matrix: np.ndarray) -> str:
     total, right = int(matrix.sum()), int(np.trace(matrix))
     return f"{right:,} of {total:,} images are on the diagonal, which is where true and predicted class agree."
-
-
-def _fit(text: str, width: int) -> str:
-    used = 0
-    for position, character in enumerate(text):
-        used += _columns(character)
-        if used > width:
-            return text[:position]
-    return text
-
-
-def _columns(character: str) -> int:
-    if unicodedata.combining(character) or unicodedata.category(character) == "Cf":
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.4g} %"
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}"
-
-
-def _count(value: float) -> str:
-    """A count in at most four characters."""
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if value >= size:
-            scaled = value / (1e3 if unit == "k" else size)
-            return f"{scaled:.0f}{unit}" if scaled >= 10 else f"{scaled:.1f}{unit}"
-    return f"{value:g}"

@@ -18,6 +18,7 @@ import yaml
 
 from hfcls.errors import UserError
 from hfcls.evaluation import plots
+from hfcls.evaluation.run_facts import MAX_OPEN_CLASSES, build_data, build_dropped, build_settings, build_speed
 from hfcls.structures import Predictions
 
 # Name in metrics.json -> title, and what it says in a few words.
@@ -43,20 +44,7 @@ METRICS = {
 }
 CARDS = ("accuracy", "balanced_accuracy", "f1_macro", "roc_auc", "roc_auc_macro", "mcc", "log_loss", "ece")
 NOT_PERCENT = {"log_loss", "brier", "ece", "mcc", "cohen_kappa"}
-SPEED = {
-    "train_runtime": ("Training time", "s"),
-    "train_samples_per_second": ("Training throughput", "images/s"),
-    "test_samples_per_second": ("Test throughput", "images/s"),
-    "latency_p50_ms": ("Latency, median", "ms"),
-    "latency_p99_ms": ("Latency, 99th percentile", "ms"),
-    "latency_images": ("Images timed for latency", ""),
-    "peak_memory_mb": ("Peak memory", "MB"),
-    "hardware": ("Hardware", ""),
-}
 MAX_CELLS_CLASSES = 30
-MAX_OPEN_CLASSES = 50
-MAX_DROPPED = 200
-_SECRET = re.compile(r"(^|_)(token|password|secret|api_key)$", re.IGNORECASE)
 # Characters that HTML and XML forbid, and lone surrogates of undecodable file names.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -258,73 +246,6 @@ def plot_calibration(path: Path) -> list[tuple[str, str]]:
     ]
 
 
-def build_speed(speed: dict[str, Any]) -> list[tuple[str, str]]:
-    """Title and formatted value of each speed figure that was measured."""
-    rows = []
-    for key, (title, unit) in SPEED.items():
-        value = speed.get(key)
-        if value is not None:
-            rows.append((title, value if isinstance(value, str) else f"{_significant(value)} {unit}".rstrip()))
-    return rows
-
-
-def build_data(data: dict[str, Any]) -> dict[str, Any]:
-    """Splits, and how many images each class has in each."""
-    splits: dict[str, Any] = data.get("splits") or {}
-    counted = {name: split["label_counts"] for name, split in splits.items() if split.get("label_counts")}
-    names = list(dict.fromkeys([*(data.get("class_names") or []), *(key for one in counted.values() for key in one)]))
-    rows = [(name, [counts.get(name, 0) for counts in counted.values()]) for name in names] if counted else []
-    peaks = [max(counts.values()) for counts in counted.values()]
-    return {
-        "source": data.get("source"),
-        "fingerprint": data.get("fingerprint"),
-        "splits": [
-            {
-                "name": name,
-                "n": split.get("n"),
-                "from": split.get("from"),
-                "balance": describe_balance(names, counted.get(name)),
-            }
-            for name, split in splits.items()
-        ],
-        "columns": list(counted),
-        "rows": rows,
-        "peaks": peaks,
-        "folded": len(rows) > MAX_OPEN_CLASSES,
-    }
-
-
-def describe_balance(names: Sequence[str], counts: dict[str, int] | None) -> str:
-    """How unequal the classes of a split are."""
-    if not counts:
-        return ""
-    sizes = [counts.get(name, 0) for name in names]
-    low, high = min(sizes), max(sizes)
-    if low == high:
-        return f"{low:,} a class"
-    if low == 0:
-        return f"up to {high:,} a class, {sizes.count(0):,} without an image"
-    return f"{low:,} to {high:,} a class, {high / low:.3g} : 1"
-
-
-def build_dropped(dropped: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """What was left out of the data: the reasons with their counts, and the first of the samples."""
-    if not dropped:
-        return None
-    reasons = Counter(str(row.get("reason", "")) for row in dropped).most_common(20)
-    return {"n": len(dropped), "reasons": reasons, "rows": dropped[:MAX_DROPPED]}
-
-
-def build_settings(settings: dict[str, Any]) -> list[tuple[str, str]]:
-    """Every argument as text; access tokens and passwords stay out of a page that people pass around."""
-    rows = []
-    for key, value in settings.items():
-        hidden = _SECRET.search(str(key)) and isinstance(value, str) and value
-        shown = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
-        rows.append((str(key), "(hidden)" if hidden else shown))
-    return rows
-
-
 def _format_figure(key: str, figure: dict[str, Any], *, digits: int) -> dict[str, Any]:
     value, low, high = figure.get("value"), figure.get("low"), figure.get("high")
     ends: Iterable[float | None] = (low, high)
@@ -335,10 +256,6 @@ def _format_figure(key: str, figure: dict[str, Any], *, digits: int) -> dict[str
         "key": key, "raw": value, "value": format_value(value, key, digits=digits), "interval": interval,
         "reason": figure.get("reason") or "",
     }  # fmt: skip
-
-
-def _significant(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1000 or value == int(value) else f"{value:.3g}"
 
 
 def _read(path: Path, *, optional: bool = False) -> dict[str, Any]:
