@@ -129,6 +129,7 @@ def _fit(text: str, width: int) -> str:
 
 
 def count_columns(character: str) -> int:
+    """How many narrow characters wide a character is."""
     if unicodedata.combining(character) or unicodedata.category(character) == "Cf":
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
