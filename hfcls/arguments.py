@@ -127,7 +127,21 @@ TRAINING_DEFAULTS: dict[str, Any] = {
 
 # Fields of TrainingArguments that hfcls decides itself: giving them is an error, with the reason.
 DECIDED_HERE: dict[str, str] = {
-    "push_to_hub": "publish the finished run directory with `hf upload`",
+    **dict.fromkeys(
+        (
+            *("push_to_hub", "hub_token", "hub_private_repo", "hub_model_id", "hub_strategy", "hub_always_push"),
+            *("hub_revision", "trackio_space_id", "trackio_bucket_id", "trackio_static_space_id"),
+        ),
+        "publish the finished run directory with `hf upload`",
+    ),
+    **dict.fromkeys(
+        ("fsdp", "fsdp_config", "deepspeed", "parallelism_config"),
+        "classifiers fit one device; several processes share the data",
+    ),
+    "prediction_loss_only": "figures need the logits",
+    "batch_eval_metrics": "figures need the logits of all batches",
+    "eval_do_concat_batches": "figures need the logits of all batches in one piece",
+    "include_for_metrics": "figures need logits and labels alone",
     "remove_unused_columns": "hfcls builds the batches itself",
     "label_names": "the labels of a batch are always `labels`",
     "do_train": "the command says what is done",
@@ -150,9 +164,7 @@ RENAMED: dict[str, str] = {
     "save_safetensors": "nothing: weights are always safetensors",
     "logging_dir": "the environment variable TENSORBOARD_LOGGING_DIR",
     "group_by_length": "nothing: images have no length",
-    "include_inputs_for_metrics": "--include_for_metrics",
-    "push_to_hub_model_id": "--hub_model_id",
-    "push_to_hub_token": "--hub_token",
+    "include_inputs_for_metrics": "nothing: figures need logits and labels alone",
     "tokenizer": "nothing: the image processor comes with the model",
     "use_mps_device": "nothing: it is used where it is there",
     "per_gpu_train_batch_size": "--per_device_train_batch_size",

@@ -45,11 +45,15 @@ class Flag:
             UserError: it is not of the flag's type.
         """
         if isinstance(value, list) and self.is_list:
-            return [self.convert(item) for item in value]
-        if value is None or isinstance(value, dict):
+            return [str(item) if "str" in self.annotation else self.convert(item) for item in value]
+        if isinstance(value, dict) and "dict" in self.annotation:
             return value
+        if isinstance(value, list | dict):
+            raise UserError(f"--{self.name} is {value!r}: expected one value.")
+        if value is False and not self.is_bool:
+            value = "no"  # what YAML makes of a bare no
         text = str(value)
-        if text.lower() in {"none", "null"} and "None" in self.annotation:
+        if text.lower() in {"none", "null"} and "None" in self.annotation and not self.is_list:
             return None
         if self.choices and text not in self.choices:
             raise UserError(f"--{self.name} is {text!r}: expected one of {', '.join(self.choices)}.")
@@ -179,7 +183,8 @@ class Parser(argparse.ArgumentParser):
         given = vars(namespace)
         config = given.pop("config", None)
         merged = {**(self._read_config(config) if config else {}), **given}
-        return {k: self.flags[k].convert(v) if k in self.flags else v for k, v in merged.items()}
+        positional = {name: value for name, value in merged.items() if name not in self.flags}
+        return positional | self.check({name: value for name, value in merged.items() if name in self.flags})
 
     def check(self, values: dict[str, Any]) -> dict[str, Any]:
         """Checks and converts flags that did not come from a command line.
@@ -190,7 +195,8 @@ class Parser(argparse.ArgumentParser):
         for name in values:
             if name not in self.flags:
                 raise UserError(self._unknown_name(name, f"Unknown flag {name!r}."))
-        return {name: self.flags[name].convert(value) for name, value in values.items()}
+        # An empty value in YAML says no more than a flag that is not there.
+        return {name: self.flags[name].convert(value) for name, value in values.items() if value is not None}
 
     def error(self, message: str) -> NoReturn:
         """One sentence instead of usage and message."""

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+GROUND = ("networks", "structures", "registry", "losses", "extras", "errors", "arguments", "parsing", "files")
 FLOORS = {
-    **dict.fromkeys(("networks", "structures", "registry", "losses", "extras", "errors", "arguments", "parsing"), 1),
+    **dict.fromkeys(GROUND, 1),
     **dict.fromkeys(("data", "models", "metrics"), 2),
     **dict.fromkeys(("methods", "evaluation"), 3),
     "training": 4,

@@ -48,13 +48,20 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
 
     from hfcls.data.batches import BatchCollator, ImageDataset
     from hfcls.data.transforms import Preprocessing
-    from hfcls.evaluation.measure import headline_text, measure_split, save_json
+    from hfcls.evaluation.measure import headline_text, measure_split
     from hfcls.evaluation.report import save_report
     from hfcls.evaluation.speed import describe_hardware, measure_latency, peak_memory_mb
+    from hfcls.files import write_json
     from hfcls.models import load_classifier
 
-    arguments = only(EvaluateArguments, values)
     name = str(values["model"])
+    values = build_parser().check({key: value for key, value in values.items() if key != "model"})
+    arguments = only(EvaluateArguments, values)
+    if arguments.per_device_eval_batch_size < 1 or arguments.dataloader_num_workers < 0:
+        raise UserError("--per_device_eval_batch_size is a whole number from 1 on, --dataloader_num_workers from 0 on.")
+    output = Path(arguments.output_dir) if arguments.output_dir else _default_output(name)
+    if (output / "run.yaml").is_file():
+        raise UserError(f"--output_dir {output} is a run: its own figures would be lost. Choose another place.")
     loaded, summary = _data(name, values, arguments.split)
     accelerator = Accelerator(cpu=arguments.use_cpu)
     classifier = load_classifier(
@@ -64,7 +71,6 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     dataset = ImageDataset(_in_order_of_model(loaded.splits[arguments.split], classifier, name), preprocessing)
     dataset.class_names = classifier.class_names
     first = accelerator.is_main_process
-    output = Path(arguments.output_dir) if arguments.output_dir else _default_output(name)
     if first:
         for notice in (*loaded.notices, *classifier.notices):
             print(f"note: {notice}", flush=True)
@@ -88,9 +94,9 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     }
     content = {"splits": {arguments.split: measured}, "speed": speed}
     if first:
-        save_json(output / f"{prefix}_results.json", flat)
-        save_json(output / "metrics.json", content)
-        save_json(output / "data.json", summary)
+        write_json(output / f"{prefix}_results.json", flat)
+        write_json(output / "metrics.json", content)
+        write_json(output / "data.json", summary)
         report = save_report(output)
         print(f"\n{arguments.split:<10}  {headline_text(measured)}\n\nresults     {output}\nreport      {report}")
     return content
@@ -98,6 +104,10 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
 
 def _data(model: str, values: dict[str, Any], split: str) -> tuple[Any, dict[str, Any]]:
     """The data that the flags name; for a run directory without any, the run's own, compared with what it was."""
+    from dataclasses import replace
+
+    from datasets import DatasetDict
+
     from hfcls.data.sources import load_data
     from hfcls.training.run_directory import SETTINGS, read_data_summary, read_settings
 
@@ -108,7 +118,14 @@ def _data(model: str, values: dict[str, Any], split: str) -> tuple[Any, dict[str
         raise UserError(
             f"No data: {model} is no run directory with splits of its own; give --test_dir or --dataset_name."
         )
-    loaded = load_data(only(DataArguments, {**(read_settings(run_dir) if own else {}), **values}))
+    if own:
+        loaded = load_data(only(DataArguments, {**read_settings(run_dir), **values}))
+    else:
+        # Of foreign data nothing is set apart: one split alone is what is to be evaluated, whatever its name.
+        loaded = load_data(only(DataArguments, values), splits_needed=())
+        if len(loaded.splits) == 1:
+            (data,) = loaded.splits.values()
+            loaded = replace(loaded, splits=DatasetDict({split: data}), origins={split: "given"})
     if split not in loaded.splits:
         raise UserError(f"The data has no {split} split, only {', '.join(loaded.splits)}: choose one with --split.")
     summary = loaded.summary()

@@ -37,14 +37,17 @@ def build_parser() -> Parser:
 
 def main(argv: list[str]) -> None:
     """Parses the flags and trains."""
-    values = build_parser().values(argv)
+    train(build_parser().values(argv))
+
+
+def _check(values: dict[str, Any]) -> None:
+    """What can be said before anything heavy is imported."""
     if not values.get("output_dir"):
         raise UserError("No --output_dir: say where the run goes, such as --output_dir runs/first.")
     if values.get("model_name_or_path") is None and values.get("architecture") is None:
         raise UserError(
             "No model: give --model_name_or_path CHECKPOINT to fine-tune or --architecture NAME to start anew."
         )
-    train(values)
 
 
 def train(values: dict[str, Any]) -> dict[str, Any]:
@@ -60,21 +63,27 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
         UserError: bad input; see the message.
     """
     values = build_parser().check(values)
+    _check(values)
     from hfcls.data.batches import BatchCollator, ImageDataset
     from hfcls.data.sources import load_data
     from hfcls.data.transforms import Preprocessing
     from hfcls.training.fit import fit
-    from hfcls.training.run_directory import open_run_directory, writing
+    from hfcls.training.run_directory import check_run_directory, open_run_directory, writing
     from hfcls.training.settings import build_training_arguments
 
     run_dir = Path(values["output_dir"]).expanduser()
     resume = values.get("resume_from_checkpoint")
     say = _printer()
     if _is_first_process():
-        open_run_directory(run_dir, resume=bool(resume), overwrite=bool(values.get("overwrite_output_dir")))
+        check_run_directory(run_dir, resume=bool(resume), overwrite=bool(values.get("overwrite_output_dir")))
+        _check_nothing_inside(run_dir, values)
     loaded = load_data(only(DataArguments, values))
     if "train" not in loaded.splits:
         raise UserError(f"{loaded.source} has no train split.")
+    summary = loaded.summary()
+    present = [name for name, count in summary["splits"]["train"]["label_counts"].items() if count]
+    if len(present) < 2:
+        raise UserError(f"All training images are of the class {present[0]!r}: a classifier needs two or more.")
     model_arguments = only(ModelArguments, values)
     training = build_training_arguments(
         values,
@@ -84,14 +93,15 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
     classifier, loaded = _build(model_arguments, loaded, seed=training.seed)
     preprocessing = Preprocessing(classifier.image_processor)
     splits = {name: ImageDataset(data, preprocessing) for name, data in loaded.splits.items()}
-    summary = loaded.summary()
-    checkpoint, notices = _find_checkpoint(run_dir, resume, summary)
+    settings = _resolve(values, training)
+    checkpoint, notices = _find_checkpoint(run_dir, resume, summary, settings)
     for notice in (*loaded.notices, *classifier.notices, *notices):
         say(f"note: {notice}")
     say(_headline(classifier, splits, summary, training))
     if _is_first_process():
+        open_run_directory(run_dir, resume=bool(resume))
         with writing(run_dir):
-            _write_settings(run_dir, values, training, summary)
+            _write_settings(run_dir, settings, summary)
 
     result = fit(
         classifier,
@@ -124,9 +134,11 @@ def _build(arguments: ModelArguments, loaded: Any, *, seed: int) -> tuple[Any, A
     set_seed(seed)
     name = arguments.model_name_or_path
     if name is None:
-        assert arguments.architecture is not None
+        for unused in ("trust_remote_code", "allow_pickle"):
+            if getattr(arguments, unused):
+                raise UserError(f"--{unused} would have no effect: it goes with --model_name_or_path.")
         classifier = build_classifier(
-            arguments.architecture, class_names=loaded.class_names, image_size=arguments.image_size
+            str(arguments.architecture), class_names=loaded.class_names, image_size=arguments.image_size
         )
         if arguments.weights:
             classifier = replace(classifier, notices=load_weights(classifier, arguments.weights))
@@ -138,45 +150,88 @@ def _build(arguments: ModelArguments, loaded: Any, *, seed: int) -> tuple[Any, A
     classifier = load_classifier(name, **options)
     matches = match_names(list(loaded.class_names), classifier.class_names)
     mapping = [index for index in matches if index is not None]
-    if len(mapping) == len(matches) == len(classifier.class_names):
+    if len(set(mapping)) == len(matches) == len(classifier.class_names):
         splits = {k: relabel(data, mapping, list(classifier.class_names)) for k, data in loaded.splits.items()}
         return classifier, replace(loaded, splits=DatasetDict(splits))
     return load_classifier(name, class_names=loaded.class_names, **options), loaded
 
 
-def _find_checkpoint(run_dir: Path, resume: str | None, summary: dict[str, Any]) -> tuple[Path | None, list[str]]:
+def _check_nothing_inside(run_dir: Path, values: dict[str, Any]) -> None:
+    """What is to be overwritten must not be what the run starts from."""
+    for name in ("model_name_or_path", "weights", "dataset_name", "train_dir", "validation_dir", "test_dir"):
+        place = values.get(name)
+        if values.get("overwrite_output_dir") and place and Path(place).resolve().is_relative_to(run_dir.resolve()):
+            raise UserError(f"--{name} {place} lies in --output_dir, which --overwrite_output_dir would remove.")
+
+
+def _find_checkpoint(
+    run_dir: Path, resume: str | None, summary: dict[str, Any], settings: dict[str, Any]
+) -> tuple[Path | None, list[str]]:
     from hfcls.training.checkpoints import find_checkpoint
-    from hfcls.training.run_directory import read_data_summary
+    from hfcls.training.run_directory import SETTINGS, read_data_summary, read_settings
 
     if not resume:
         return None, []
     before = read_data_summary(run_dir)
-    if before is not None and before["fingerprint"] != summary["fingerprint"]:
+    if before is not None and any(before[key] != summary[key] for key in ("fingerprint", "ids")):
         raise UserError(
             f"The data has changed since {run_dir} was begun (fingerprint {before['fingerprint']}, now "
             f"{summary['fingerprint']}): restore it, or train anew in another --output_dir."
         )
-    checkpoint, notices = find_checkpoint(run_dir, resume)
+    notices = _compare(read_settings(run_dir), settings) if (run_dir / SETTINGS).is_file() else []
+    checkpoint, more = find_checkpoint(run_dir, resume)
+    notices += more
     if checkpoint is None:
         return None, [*notices, f"{run_dir} holds no checkpoint yet: the training starts from the beginning."]
     return checkpoint, [*notices, f"The training goes on from {checkpoint}."]
 
 
-def _write_settings(run_dir: Path, values: dict[str, Any], training: Any, summary: dict[str, Any]) -> None:
-    """``run.yaml``: every argument as it was resolved; ``data.json``."""
-    from hfcls.training.run_directory import DATA, SETTINGS, write_json, write_text
+# What may differ in a resumed run without changing its weights.
+_FREE = frozenset(
+    (
+        *("output_dir", "overwrite_output_dir", "resume_from_checkpoint", "disable_tqdm", "report_to", "run_name"),
+        *("save_total_limit", "logging_first_step", "log_level", "log_level_replica", "project", "use_cpu"),
+        *("per_device_eval_batch_size", "early_stopping_patience", "early_stopping_threshold", "allow_pickle"),
+        *("trust_remote_code", "dataset_name", "train_dir", "validation_dir", "test_dir", "dataloader_num_workers"),
+        *("dataloader_pin_memory", "dataloader_persistent_workers", "dataloader_prefetch_factor"),
+    )
+)
+# What changes them, as someone may want who lengthens a training.
+_SCHEDULE = frozenset(("num_train_epochs", "max_steps"))
 
+
+def _compare(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Notices on a changed length; an error for anything else that would make the resumed run another one."""
+    notices = []
+    for name in sorted(before.keys() | now.keys()):
+        if before.get(name) == now.get(name) or name in _FREE or name.startswith("logging_"):
+            continue
+        change = f"--{name} was {before.get(name)} and is now {now.get(name)}"
+        if name not in _SCHEDULE:
+            raise UserError(f"{change}: a resumed run must have its old settings (run.yaml), or go to another place.")
+        notices.append(f"{change}: the learning rate follows the new length from here on.")
+    return notices
+
+
+def _resolve(values: dict[str, Any], training: Any) -> dict[str, Any]:
+    """Every argument as it was resolved."""
     resolved: dict[str, Any] = {}
     for cls in (DataArguments, ModelArguments, AugmentationArguments, MethodArguments):
         resolved |= vars(only(cls, values))
-    once = {"resume_from_checkpoint", "hub_token"}
     for flag in training_flags():
         value = getattr(training, flag.name)
         value = value.to_dict() if hasattr(value, "to_dict") else getattr(value, "value", value)
-        resolved[flag.name] = None if flag.name in once else value
+        resolved[flag.name] = None if flag.name == "resume_from_checkpoint" else value
+    return {name: value for name, value in resolved.items() if value not in (None, [], {})}
+
+
+def _write_settings(run_dir: Path, settings: dict[str, Any], summary: dict[str, Any]) -> None:
+    """``run.yaml`` and ``data.json``."""
+    from hfcls.files import write_json, write_text
+    from hfcls.training.run_directory import DATA, SETTINGS
+
     header = "# Every argument of this run, resolved. Again: hfcls train --config run.yaml --output_dir ANOTHER\n"
-    kept = {name: value for name, value in resolved.items() if value not in (None, [], {})}
-    write_text(run_dir / SETTINGS, header + dump_yaml(kept))
+    write_text(run_dir / SETTINGS, header + dump_yaml(settings))
     write_json(run_dir / DATA, summary)
 
 
@@ -209,8 +264,8 @@ def _finish(
     classifier.image_processor.save_pretrained(run_dir)
     result.state.save_to_json(str(run_dir / "trainer_state.json"))
     content = write_results(run_dir, result, measured, flat, splits, collator)
-    report = save_report(run_dir)
-    say(_results_text(measured, run_dir, report))
+    # Without a validation and a test split nothing was measured, and there is nothing to report.
+    say(_results_text(measured, run_dir, save_report(run_dir) if measured else None))
     return content
 
 
@@ -219,19 +274,20 @@ def _headline(classifier: Any, splits: dict[str, Any], summary: dict[str, Any], 
     name = getattr(config, "architecture", None) or config.model_type.removeprefix("hfcls_")
     count = sum(p.numel() for p in classifier.model.parameters())
     sizes = ", ".join(f"{len(data):,} {split}" for split, data in splits.items())
+    length = f"{training.max_steps} steps" if training.max_steps > 0 else f"{training.num_train_epochs:g} epochs"
     optim = getattr(training.optim, "value", training.optim)
     lines = [
         f"data      {summary['source']}: {len(summary['class_names'])} classes; {sizes}",
         *(f"          {split}: {s['from']}" for split, s in summary["splits"].items() if s["from"] != "given"),
         f"model     {name}, {count:,} parameters",
-        f"training  {training.num_train_epochs:g} epochs, batch {training.per_device_train_batch_size}, {optim}, "
+        f"training  {length}, batch {training.per_device_train_batch_size}, {optim}, "
         f"learning rate {training.learning_rate:g} ({training.lr_scheduler_type.value}), "
         f"weight decay {training.weight_decay:g}, seed {training.seed}, {'bf16' if training.bf16 else 'fp32'}",
     ]
     return "\n".join(lines)
 
 
-def _results_text(measured: dict[str, Any], run_dir: Path, report: Path) -> str:
+def _results_text(measured: dict[str, Any], run_dir: Path, report: Path | None) -> str:
     from hfcls.evaluation.measure import headline_text
 
     lines = [f"{split:<10}  {headline_text(figures)}" for split, figures in measured.items()]
@@ -243,7 +299,7 @@ def _results_text(measured: dict[str, Any], run_dir: Path, report: Path) -> str:
             *lines,
             "",
             f"run         {run_dir}",
-            f"report      {report}",
+            f"report      {report or 'none: no image was set apart to measure on'}",
             f"next        hfcls predict {run_dir} IMAGE ...",
             f"            hfcls evaluate {run_dir} --test_dir FOLDER",
         ]

@@ -26,6 +26,8 @@ def decode_image(cell: dict[str, Any], sample_id: str) -> Image.Image:
     Raises:
         UserError: the image cannot be read; the message names it and says why.
     """
+    if not cell or (cell.get("bytes") is None and cell.get("path") is None):
+        raise UserError(f"{sample_id} has no image: its cell is empty.")
     source = BytesIO(cell["bytes"]) if cell.get("bytes") is not None else cell["path"]
     try:
         with Image.open(source) as image:
@@ -33,7 +35,9 @@ def decode_image(cell: dict[str, Any], sample_id: str) -> Image.Image:
             return to_rgb(ImageOps.exif_transpose(image))
     except UnidentifiedImageError:
         raise UserError(f"{sample_id} is not an image that can be read: remove it or save it again.") from None
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a decoder makes of hostile bytes: struct.error, RuntimeError, ...
         raise UserError(f"{sample_id} cannot be decoded ({error}): remove it or save it again.") from None
 
 
@@ -50,7 +54,10 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(values: np.ndarray) -> np.ndarray:
-    """Integers by their 16-bit range, floats in [0, 1] by that range, anything wider by its own."""
-    values = np.nan_to_num(values.astype(np.float64))
-    top = 1.0 if values.max(initial=0) <= 1 else 65535.0 if values.max(initial=0) <= 65535 else values.max()
+    """Integers by their 16-bit range; floats by the smallest of [0, 1], [0, 255], [0, 65535] that holds them."""
+    if np.issubdtype(values.dtype, np.floating):
+        values = np.nan_to_num(values.astype(np.float64))
+        top = next((top for top in (1.0, 255.0, 65535.0) if values.max(initial=0) <= top), values.max(initial=1))
+    else:
+        top = max(65535.0, values.max(initial=0))
     return (values.clip(0, top) / top * 255).round().astype(np.uint8)

@@ -100,6 +100,7 @@ def read_folder(root: Path) -> FolderReading:
 def _read_classes(folder: Path, root: Path, notices: list[str]) -> Dataset:
     """All images below the class folders of `folder`; ids are paths below `root`."""
     class_folders = sorted(_folders(folder), key=lambda path: natural_order(path.name))
+    notices.extend(f"The link {link} to a folder was not followed." for link in _links(folder))
     if not class_folders:
         raise UserError(f"{folder} holds no class folders: expected one folder of images per class.")
     paths: list[str] = []
@@ -120,14 +121,21 @@ def _read_classes(folder: Path, root: Path, notices: list[str]) -> Dataset:
         names.append(class_folder.name)
     if not paths:
         raise UserError(f"{folder} holds no images in its class folders ({_listing(class_folders)}).")
+    for path in paths:
+        if not path.isprintable() and path != path.encode("utf-8", "replace").decode("utf-8", "replace"):
+            raise UserError(f"The file name {path!r} is not valid text: rename it.")
     ids = [Path(path).relative_to(root).as_posix() for path in paths]
     features = Features({"id": Value("string"), "image": Image(), "label": ClassLabel(names=names)})
     return Dataset.from_dict({"id": ids, "image": paths, "label": labels}, features=features)
 
 
 def _folders(folder: Path) -> list[Path]:
-    found = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    found = [p for p in folder.iterdir() if p.is_dir() and not p.is_symlink() and not p.name.startswith(".")]
     return sorted((path for path in found if path.name != "__MACOSX"), key=lambda path: natural_order(path.name))
+
+
+def _links(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_symlink() and path.is_dir())
 
 
 def _walk(folder: Path, notices: list[str]) -> list[Path]:

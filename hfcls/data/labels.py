@@ -57,6 +57,8 @@ def match_names(data_names: list[str], model_names: tuple[str, ...]) -> list[int
     plain = [_WORDNET_ID.sub("", name) for name in data_names]
     repeated = {name for name, count in Counter(model_names).items() if count > 1}
     same_order = plain == list(model_names)
+    # Two classes of the data whose names differ by the id alone must not become one.
+    repeated |= {name for name, count in Counter(plain).items() if count > 1}
     positions = {name: index for index, name in enumerate(model_names)}
     matches: list[int | None] = []
     for index, (name, short) in enumerate(zip(data_names, plain, strict=True)):

@@ -18,6 +18,8 @@ from hfcls.data.tables import parquet_files, read_hub, read_parquet, read_saved,
 from hfcls.errors import UserError
 
 VALIDATION_FRACTION, TEST_FRACTION = 0.1, 0.2
+# Below zero: those from zero on belong to the augmentations.
+VALIDATION_STREAM, TEST_STREAM = -11, -10
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class LabelledData:
         return {
             "source": self.source,
             "fingerprint": total.hexdigest(),
+            "ids": _digest_of_ids(self.splits),
             "class_names": list(names),
             "splits": splits,
             "dropped": [],
@@ -79,11 +82,9 @@ def load_data(
     splits, more = align_splits(raw)
     origins = dict.fromkeys(splits, "given")
     if "train" in splits:
-        for stream, (split, given, default) in enumerate(
-            (
-                ("test", arguments.test_fraction, TEST_FRACTION),
-                ("validation", arguments.validation_fraction, VALIDATION_FRACTION),
-            )
+        for stream, split, given, default in (
+            (TEST_STREAM, "test", arguments.test_fraction, TEST_FRACTION),
+            (VALIDATION_STREAM, "validation", arguments.validation_fraction, VALIDATION_FRACTION),
         ):
             if split in splits and given is not None:
                 raise UserError(f"--{split}_fraction would have no effect: the data has a {split} split of its own.")
@@ -106,9 +107,16 @@ def fingerprint(data: Dataset) -> str:
     names = data.features["label"].names
     digests = []
     for cell, label in _cells(data):
+        cell = cell or {"bytes": b"", "path": None}
         content = cell["bytes"] if cell["bytes"] is not None else Path(cell["path"]).read_bytes()
         digests.append(blake2b(content, digest_size=16).digest() + names[label].encode("utf-8", "surrogatepass"))
     return blake2b(b"".join(sorted(digests)), digest_size=16).hexdigest()
+
+
+def _digest_of_ids(splits: DatasetDict) -> str:
+    """The ids in their order: order and augmentation of a training hang on them."""
+    text = "\0".join(f"{split}\0" + "\0".join(data["id"]) for split, data in sorted(splits.items()))
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def _cells(data: Dataset) -> Iterator[tuple[dict[str, Any], int]]:
@@ -163,6 +171,9 @@ def _read_named(arguments: DataArguments, name: str) -> tuple[dict[str, Dataset]
     hub = False
     notices: list[str] = []
     if name == "digits":
+        for unused in ("image_column_name", "label_column_name"):
+            if getattr(arguments, unused) is not None:
+                raise UserError(f"--{unused} would have no effect: digits has one image and one label column.")
         read, source = read_digits(), "the handwritten digits of scikit-learn"
     elif Path(name).exists():
         (read, notices), source = read_path(Path(name), arguments, prefix=""), name

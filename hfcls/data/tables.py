@@ -34,7 +34,7 @@ def read_parquet(path: Path) -> dict[str, Dataset]:
     try:
         return dict(load_dataset("parquet", data_files=parquet_files(path)))
     except (DatasetGenerationError, pa.ArrowInvalid, ValueError, OSError) as error:
-        cause = str(error.__cause__ or error).splitlines()[0]
+        cause = _first_line(error.__cause__ or error)  # type: ignore[arg-type]
         raise UserError(f"{path} cannot be read as Parquet: {cause}") from None
 
 
@@ -43,7 +43,7 @@ def read_saved(path: Path) -> dict[str, Dataset]:
     try:
         saved = load_from_disk(str(path))
     except (OSError, ValueError, KeyError, pa.ArrowInvalid) as error:
-        raise UserError(f"{path} is not a data set that save_to_disk wrote: {str(error).splitlines()[0]}") from None
+        raise UserError(f"{path} is not a data set that save_to_disk wrote: {_first_line(error)}") from None
     return dict(saved) if isinstance(saved, DatasetDict) else {"train": saved}
 
 
@@ -53,12 +53,15 @@ def read_hub(name: str, config: str | None, revision: str | None) -> dict[str, D
         loaded = load_dataset(name, config, revision=revision)
     except (DatasetNotFoundError, ConnectionError, FileNotFoundError) as error:
         raise UserError(
-            f"The data set {name} is neither a directory here nor to be had from the Hub "
-            f"({str(error).splitlines()[0]})."
+            f"The data set {name} is neither a directory here nor to be had from the Hub ({_first_line(error)})."
         ) from None
     except (DatasetGenerationError, ValueError, OSError) as error:
-        raise UserError(f"The data set {name} cannot be loaded: {str(error).splitlines()[0]}") from None
+        raise UserError(f"The data set {name} cannot be loaded: {_first_line(error)}") from None
     return {SPLIT_FOLDERS.get(split, split): data for split, data in loaded.items()}
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def standard_columns(
@@ -72,6 +75,11 @@ def standard_columns(
     first = next(iter(splits.values()))
     image = image_column_name or _find_image_column(first)
     label = label_column_name or _find_label_column(first, image)
+    if image == label:
+        raise UserError(f"--image_column_name and --label_column_name both name {image!r}: give two columns.")
+    for split, data in splits.items():
+        if not len(data):
+            raise UserError(f"The {split} split has no rows: leave it out or fill it.")
     for name, flag in ((image, "--image_column_name"), (label, "--label_column_name")):
         lacking = [split for split, data in splits.items() if name not in data.column_names]
         if lacking:
@@ -107,6 +115,10 @@ def _class_names(splits: dict[str, Dataset], label: str) -> list[str] | None:
     """Names for text and number labels; None where every split has class labels already."""
     if all(isinstance(data.features[label], ClassLabel) for data in splits.values()):
         return None
+    for split, data in splits.items():
+        kind = data.features[label]
+        if not isinstance(kind, Value | ClassLabel):
+            raise UserError(f"The column {label!r} of the {split} split holds {kind}: expected one class per row.")
     values = {str(value) for data in splits.values() for value in data.unique(label) if value is not None}
     return sorted(values, key=natural_order)
 
@@ -126,5 +138,9 @@ def _standard(data: Dataset, split: str, image: str, label: str, names: list[str
         raise UserError(f"{unlabelled} of {len(labels)} rows of the {split} split have no label in {label!r}.")
     ids = [f"{prefix}{split}/{row}" for row in range(len(labels))]
     data = data.remove_columns(label).rename_column(image, "image") if image != "image" else data.remove_columns(label)
-    data = data.cast_column("image", Image())
+    try:
+        data = data.cast_column("image", Image())
+    except (TypeError, ValueError, pa.ArrowInvalid, pa.ArrowNotImplementedError, NotImplementedError):
+        kind = data.features["image"]
+        raise UserError(f"The column {image!r} holds {kind}, not images: choose with --image_column_name.") from None
     return data.add_column("id", ids, feature=Value("string")).add_column("label", labels, feature=feature)

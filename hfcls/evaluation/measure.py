@@ -1,6 +1,5 @@
 """From a classifier and a split to every figure, on disk."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from torch import nn
 
 from hfcls.evaluation.predict import predict
 from hfcls.evaluation.speed import describe_hardware, measure_latency, peak_memory_mb
+from hfcls.files import write_json
 from hfcls.metrics import compute_metrics, flat_metrics
 
 
@@ -93,13 +93,13 @@ def write_results(
     speed |= measure_latency(result.model, shown, collator, device=device)
     speed |= {"peak_memory_mb": peak_memory_mb(device), "hardware": describe_hardware(device)}
     content = {"splits": measured, "speed": speed}
-    save_json(run_dir / "train_results.json", train)
+    write_json(run_dir / "train_results.json", train)
     for split, figures in flat.items():
-        save_json(run_dir / f"{'eval' if split == 'validation' else split}_results.json", figures)
-    save_json(
+        write_json(run_dir / f"{'eval' if split == 'validation' else split}_results.json", figures)
+    write_json(
         run_dir / "all_results.json", {**train, **{k: v for figures in flat.values() for k, v in figures.items()}}
     )
-    save_json(run_dir / "metrics.json", content)
+    write_json(run_dir / "metrics.json", content)
     return content
 
 
@@ -114,9 +114,3 @@ def headline_text(measured: dict[str, Any]) -> str:
         interval = f" [{figure['low']:.4f}, {figure['high']:.4f}]" if "low" in figure else ""
         shown.append(f"{label} {figure['value']:.4f}{interval}")
     return f"{', '.join(shown)}; {measured['n']:,} images"
-
-
-def save_json(path: Path, content: Any) -> None:
-    """Writes figures; an undefined one is null, never NaN."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")

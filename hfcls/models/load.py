@@ -149,9 +149,11 @@ def _why_not(name_or_path: str, error: Exception) -> str:
 def _check_loaded(name_or_path: str, loading: dict, heads: Iterable[str], keep_head: bool) -> None:
     """Only the head may be new: a checkpoint that loads in part is an error, not a warning."""
     new = [*loading["missing_keys"], *(entry[0] for entry in loading["mismatched_keys"])]
-    allowed = () if keep_head else tuple(name.rpartition(".")[0] or name for name in heads)
-    # A head can be more than its last layer (normalization, dropout): all below its parent may be new, but
-    # a head at the top level has the whole model as parent, so there only the layer itself.
+    # A head can be more than its last layer (normalization, dropout): all below its parent may be new, unless
+    # that parent is the whole network.
+    parents = {name: name.rpartition(".")[0] for name in heads}
+    tops = [name if parent in {"", "timm_model"} else parent for name, parent in parents.items()]
+    allowed = () if keep_head else tuple(f"{name}." for name in tops)
     wrong = [key for key in new if not key.startswith(allowed)]
     if wrong:
         raise UserError(

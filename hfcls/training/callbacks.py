@@ -1,10 +1,14 @@
 """What happens beside the training: progress, Ctrl-C, early stopping, the clock."""
 
+import os
 import signal
 import sys
+import threading
 import time
 from typing import Any
 
+import torch
+import torch.distributed
 from transformers import ProgressCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ExportableState
 
@@ -67,38 +71,53 @@ class Progress(ProgressCallback):
 class Interruptible(TrainerCallback):
     """Ctrl-C ends the training after the current step, with a checkpoint; a second one ends it at once.
 
+    Use it as a context: it takes over the signal there, and gives it back.
+
     Attributes:
         interrupted: whether that happened.
     """
 
     def __init__(self) -> None:
         self.interrupted = False
+        self._within_epoch = False
         self._before: Any = None
 
-    def on_train_begin(self, args, state, control, **kwargs) -> None:
-        """Takes over the signal."""
-        self._before = signal.signal(signal.SIGINT, self._on_signal)
+    def __enter__(self) -> "Interruptible":
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._on_signal)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self._before)
 
     def on_step_end(self, args, state: TrainerState, control: TrainerControl, **kwargs) -> None:
-        """Saves and stops, without the evaluation that an undisturbed run would not make here."""
-        if self.interrupted:
-            control.should_save, control.should_evaluate, control.should_training_stop = True, False, True
+        """Within an epoch: saves and stops; an evaluation that is due here is made, as an undisturbed run does."""
+        self._agree(args)
+        if self.interrupted and not float(state.epoch or 0).is_integer():
+            self._within_epoch = True
+            control.should_save = control.should_training_stop = True
 
     def on_epoch_end(self, args, state, control: TrainerControl, **kwargs) -> None:
-        """The epoch was cut short: its evaluation and checkpoint belong to the resumed run."""
-        if self.interrupted:
+        """At its end: after what is due there. An epoch cut short leaves that to the resumed run."""
+        if self._within_epoch:
             control.should_save = control.should_evaluate = control.should_log = False
+        elif self.interrupted:
+            control.should_save = control.should_training_stop = True
 
-    def on_train_end(self, args, state, control, **kwargs) -> None:
-        """Gives the signal back."""
-        signal.signal(signal.SIGINT, self._before or signal.default_int_handler)
+    def _agree(self, args: TrainingArguments) -> None:
+        """All processes stop at the same step, whichever saw the signal first."""
+        if args.world_size > 1:
+            flag = torch.tensor(float(self.interrupted), device=args.device)
+            torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MAX)
+            self.interrupted = bool(flag.item())
 
     def _on_signal(self, number: int, frame: Any) -> None:
         if self.interrupted:
-            signal.signal(signal.SIGINT, self._before or signal.default_int_handler)
             raise KeyboardInterrupt("Stopped at once; the last checkpoint is whole.")
         self.interrupted = True
-        print("\nStopping after this step (Ctrl-C again: at once) ...", flush=True)
+        if int(os.environ.get("RANK", "0")) == 0:
+            print("\nStopping after this step (Ctrl-C again: at once) ...", flush=True)
 
 
 class EarlyStopping(TrainerCallback):
@@ -115,6 +134,10 @@ class EarlyStopping(TrainerCallback):
     def __init__(self, patience: int, threshold: float = 0.0):
         self._patience = patience
         self._threshold = threshold
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs) -> None:
+        """A resumed run may be one that had stopped already."""
+        self.on_evaluate(args, state, control)
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs) -> None:
         """Counts the evaluations since the last improvement."""

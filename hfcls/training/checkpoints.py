@@ -10,6 +10,7 @@ from hfcls.errors import UserError
 
 MANIFEST = "manifest.json"
 _PREFIX = "checkpoint-"
+_NEEDED = {"trainer_state.json", "optimizer.pt", "scheduler.pt"}
 
 
 def checkpoint_step(path: Path) -> int | None:
@@ -52,6 +53,8 @@ def damage(checkpoint: Path) -> str | None:
         return f"{MANIFEST} is missing"
     except (OSError, ValueError, KeyError, TypeError):
         return f"{MANIFEST} cannot be read"
+    for name in _NEEDED - files.keys():
+        return f"it was saved without {name}, which an exact resume needs"
     for name, expected in files.items():
         path = checkpoint / name
         if not path.is_file():

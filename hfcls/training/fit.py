@@ -23,11 +23,12 @@ from hfcls.data.augmentations import AUGMENTATIONS, AugmentationPlan
 from hfcls.data.batches import BatchCollator, EpochSampler, ImageDataset, class_weights
 from hfcls.data.transforms import Preprocessing
 from hfcls.errors import UserError, suggest
-from hfcls.methods import Supervised
+from hfcls.methods import METHODS
 from hfcls.metrics import compute_values
 from hfcls.models import Classifier
 from hfcls.structures import Predictions
 from hfcls.training.callbacks import Clock, EarlyStopping, Interruptible, Progress
+from hfcls.training.checkpoints import checkpoint_step
 from hfcls.training.trainer import ClassifierTrainer
 
 
@@ -76,7 +77,7 @@ def fit(
     train, validation = splits["train"], splits.get("validation")
     seed = training.seed if training.data_seed is None else training.data_seed
     plan = AugmentationPlan(build_augmentations(augmentation), seed)
-    learner = Supervised(
+    learner = METHODS["supervised"](
         label_smoothing=training.label_smoothing_factor,
         class_weight=read_class_weight(method.class_weight, train.labels, train.class_names),
     )
@@ -89,31 +90,38 @@ def fit(
     # The method owns label smoothing; Trainer's own would come on top.
     unsmoothed = copy(training)
     unsmoothed.label_smoothing_factor = 0.0
-    trainer = ClassifierTrainer(
-        model=classifier.model,
-        args=unsmoothed,
-        method=learner,
-        sampler=EpochSampler(train, seed, balanced=method.weighted_sampling),
-        train_collator=BatchCollator(preprocessing, plan),
-        data_collator=BatchCollator(preprocessing),
-        train_dataset=train,
-        eval_dataset=validation,
-        processing_class=classifier.image_processor,
-        compute_metrics=_Metrics(train.class_names, training.metric_for_best_model),
-        callbacks=callbacks,
-    )
+    if training.activation_checkpointing and not classifier.model.supports_gradient_checkpointing:
+        raise UserError("--activation_checkpointing is refused: this network has no way to do it.")
+    try:
+        trainer = ClassifierTrainer(
+            model=classifier.model,
+            args=unsmoothed,
+            method=learner,
+            sampler=EpochSampler(train, seed, balanced=method.weighted_sampling),
+            train_collator=BatchCollator(preprocessing, plan),
+            data_collator=BatchCollator(preprocessing),
+            train_dataset=train,
+            eval_dataset=validation,
+            processing_class=classifier.image_processor,
+            compute_metrics=_Metrics(train.class_names, training.metric_for_best_model),
+            callbacks=callbacks,
+        )
+    except (ValueError, ImportError, RuntimeError) as error:
+        raise UserError(f"The training cannot be set up with these flags: {' '.join(str(error).split())}") from None
     trainer.remove_callback(PrinterCallback if training.disable_tqdm else ProgressCallback)
     metric = (training.metric_for_best_model or "loss").removeprefix("eval_")
     trainer.add_callback(Progress(metric, quiet=bool(training.disable_tqdm)))
-    output = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    with interruptible:
+        output = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    made = trainer.state.global_step - (0 if checkpoint is None else checkpoint_step(checkpoint) or 0)
     speed = output.metrics.get("train_samples_per_second")
     return Fit(
         # Trainer leaves autocast wrapped around forward; what is judged and saved computes in float32.
         model=trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False),
         state=trainer.state,
-        train_loss=output.training_loss if output.global_step else None,
+        train_loss=output.training_loss if made else None,
         seconds=clock.seconds,
-        samples_per_second=speed or None,
+        samples_per_second=(speed or None) if made else None,
         accelerator=trainer.accelerator,
         interrupted=interruptible.interrupted and trainer.state.global_step < trainer.state.max_steps,
     )
@@ -144,7 +152,7 @@ def read_class_weight(wanted: str, labels: np.ndarray, class_names: tuple[str, .
         return class_weights(labels, len(class_names))
     try:
         content = yaml.safe_load(Path(wanted).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"--class_weight {wanted}: expected auto, none or a readable YAML file ({error}).") from None
     if not isinstance(content, dict):
         raise UserError(f"--class_weight {wanted}: expected lines of `class: weight`.")
@@ -155,9 +163,11 @@ def read_class_weight(wanted: str, labels: np.ndarray, class_names: tuple[str, .
                 f"--class_weight {wanted} names the class {name!r}, which the data has not."
                 f"{suggest(str(name), class_names)}"
             )
-        if not isinstance(weight, int | float) or not weight >= 0:
+        if not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
             raise UserError(f"--class_weight {wanted} gives {name!r} the weight {weight!r}: expected 0 or more.")
         weights[class_names.index(str(name))] = float(weight)
+    if not weights[np.unique(labels)].sum() > 0:
+        raise UserError(f"--class_weight {wanted} gives no class of the training images a weight above 0.")
     return weights
 
 
@@ -178,6 +188,8 @@ class _Metrics:
 
     def __call__(self, outputs: EvalPrediction) -> dict[str, float]:
         logits, labels = np.asarray(outputs.predictions), np.asarray(outputs.label_ids)
+        if not np.isfinite(logits).all():
+            raise UserError("The training has diverged: the logits are no longer finite. Lower --learning_rate.")
         ids = tuple(map(str, range(len(labels))))
         values = compute_values(Predictions(logits.astype(np.float32), labels, ids, self._class_names))
         if self._needed != "loss" and values.get(self._needed) is None:

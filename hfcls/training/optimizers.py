@@ -14,7 +14,9 @@ TRAINER_NAMES = frozenset(name.value for name in OptimizerNames)
 
 def check_optimizer_name(name: str) -> None:
     """Raises a `UserError` where neither Trainer nor timm knows the optimizer."""
-    known = sorted(TRAINER_NAMES | set(timm.optim.list_optimizers()))
+    # Second-order ones need another kind of backward pass than Trainer makes.
+    usable = {known for known in timm.optim.list_optimizers() if not timm.optim.get_optimizer_info(known).second_order}
+    known = sorted(TRAINER_NAMES | usable)
     if name not in known:
         raise UserError(f"Unknown --optim {name!r}.{suggest(name, known)} Choose one of: {', '.join(known)}.")
 

@@ -17,12 +17,12 @@ from hfcls.errors import UserError
 SETTINGS, DATA = "run.yaml", "data.json"
 
 
-def open_run_directory(path: Path, *, resume: bool, overwrite: bool) -> None:
-    """Makes the directory ready for a run.
+def check_run_directory(path: Path, *, resume: bool, overwrite: bool) -> None:
+    """Whether a run may go there; changes nothing.
 
     Args:
         resume: it may hold a run, which goes on.
-        overwrite: it may hold a run, which is removed.
+        overwrite: it may hold a run, which `open_run_directory` will remove.
 
     Raises:
         UserError: it cannot be made, or holds what must not be lost.
@@ -30,25 +30,45 @@ def open_run_directory(path: Path, *, resume: bool, overwrite: bool) -> None:
     for parent in [path, *path.parents]:
         if parent.exists() and not parent.is_dir():
             raise UserError(f"--output_dir {path} cannot be made: {parent} is a file. Choose another place.")
-    content = [entry.name for entry in path.iterdir()] if path.is_dir() else []
-    is_run = SETTINGS in content
-    if content and resume and not is_run:
+    if resume and overwrite:
+        raise UserError("--overwrite_output_dir and --resume_from_checkpoint contradict each other: give one of them.")
+    if not path.is_dir() or not os.listdir(path):
+        return
+    is_run = (path / SETTINGS).is_file()
+    if resume and not is_run:
         raise UserError(f"--output_dir {path} holds no {SETTINGS}: there is no run there to resume.")
-    if content and not resume:
+    if not resume and not _holds_nothing_trained(path):
         if not overwrite:
             raise UserError(
                 f"--output_dir {path} is not empty: choose another one, replace it with --overwrite_output_dir, "
                 "or go on with --resume_from_checkpoint auto."
             )
         if not is_run:
-            raise UserError(f"--output_dir {path} holds files that no run wrote ({content[0]}): choose another one.")
-        shutil.rmtree(path)
+            raise UserError(f"--output_dir {path} holds files that no run wrote: choose another one.")
+
+
+def open_run_directory(path: Path, *, resume: bool) -> None:
+    """Makes the directory ready, once everything else is known to be in order; what it held goes unless it is resumed.
+
+    Raises:
+        UserError: it cannot be made or written.
+    """
+    if path.is_dir() and os.listdir(path) and not resume:
+        # Renamed first, so that a kill in between leaves no half of a run under its name.
+        aside = path.with_name(f".{path.name}-replaced-{os.getpid()}")
+        os.replace(path, aside)
+        shutil.rmtree(aside)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--output_dir {path} cannot be made: {error.strerror}.") from None
     if not os.access(path, os.W_OK):
         raise UserError(f"--output_dir {path} cannot be written: no permission.")
+
+
+def _holds_nothing_trained(path: Path) -> bool:
+    """A run that ended before its first step left only its settings."""
+    return {entry.name for entry in path.iterdir()} <= {SETTINGS, DATA}
 
 
 @contextmanager
@@ -74,18 +94,6 @@ def _disk_reason(error: Exception) -> str | None:
     if isinstance(error, RuntimeError) and ("PytorchStreamWriter" in str(error) or "inline_container" in str(error)):
         return "no space left, or a file size limit"
     return None
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Writes JSON for people and programs, aside first and then renamed."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file as a whole or not at all."""
-    aside = path.with_name(f".{path.name}.part")
-    aside.write_text(text, encoding="utf-8")
-    os.replace(aside, path)
 
 
 def read_settings(path: Path) -> dict[str, Any]:

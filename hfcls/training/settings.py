@@ -47,10 +47,7 @@ def build_training_arguments(
     filled.setdefault("dataloader_pin_memory", torch.cuda.is_available() and not filled.get("use_cpu"))
     if not has_validation:
         _without_validation(filled, given)
-    elif filled["save_strategy"] == "no":
-        filled["load_best_model_at_end"] = given.get("load_best_model_at_end", False)
-    if filled["eval_strategy"] == "no":
-        filled["load_best_model_at_end"] = given.get("load_best_model_at_end", False)
+    _agree_on_saving(filled, given)
     metric = str(filled["metric_for_best_model"]).removeprefix("eval_")
     if metric != "loss" and metric not in METRICS:
         raise UserError(
@@ -77,11 +74,33 @@ def _without_validation(filled: dict[str, Any], given: dict[str, Any]) -> None:
     filled |= {"eval_strategy": "no", "load_best_model_at_end": False}
 
 
+def _agree_on_saving(filled: dict[str, Any], given: dict[str, Any]) -> None:
+    """Evaluations and checkpoints come together, so that the best evaluation has its checkpoint."""
+    for one, other in (("eval_strategy", "save_strategy"), ("save_strategy", "eval_strategy")):
+        if one in given and other not in given and given[one] != "no" and filled[other] != "no":
+            filled[other] = "epoch" if given[one] == "best" else given[one]
+    if "no" in (filled["eval_strategy"], filled["save_strategy"]):
+        filled["load_best_model_at_end"] = given.get("load_best_model_at_end", False)
+    if filled["eval_strategy"] == filled["save_strategy"] == "steps":
+        steps = given.get("eval_steps") or given.get("save_steps") or given.get("logging_steps", 500)
+        filled["eval_steps"], filled["save_steps"] = given.get("eval_steps") or steps, given.get("save_steps") or steps
+        if filled["load_best_model_at_end"] and filled["eval_steps"] != filled["save_steps"]:
+            raise UserError(
+                f"--eval_steps is {filled['eval_steps']} and --save_steps {filled['save_steps']}: make them equal, so "
+                "that the best evaluation has its checkpoint, or set --load_best_model_at_end false."
+            )
+
+
 def _check_ranges(arguments: TrainingArguments) -> None:
     for name in ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"):
         if getattr(arguments, name) < 1:
             raise UserError(f"--{name} is {getattr(arguments, name)}: expected 1 or more.")
-    for name in ("learning_rate", "weight_decay", "num_train_epochs"):
+    for name in ("seed", "data_seed"):
+        if not 0 <= (getattr(arguments, name) or 0) < 2**32:
+            raise UserError(f"--{name} is {getattr(arguments, name)}: expected 0 to {2**32 - 1}.")
+    if arguments.fp16 and arguments.device.type == "cpu":
+        raise UserError("--fp16 would have no effect: it needs an accelerator. --bf16 also works on some CPUs.")
+    for name in ("learning_rate", "weight_decay", "num_train_epochs", "max_grad_norm", "dataloader_num_workers"):
         if not getattr(arguments, name) >= 0:
             raise UserError(f"--{name} is {getattr(arguments, name)}: expected 0 or more.")
     if not 0 <= arguments.label_smoothing_factor < 1:

@@ -11,8 +11,9 @@ from transformers import PreTrainedModel, Trainer
 from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 
 from hfcls.data.batches import EpochSampler
+from hfcls.errors import UserError
 from hfcls.methods import Method
-from hfcls.training.checkpoints import publish_checkpoint, rotate
+from hfcls.training.checkpoints import damage, publish_checkpoint, rotate
 from hfcls.training.optimizers import TRAINER_NAMES, build_timm_optimizer, parameter_groups
 from hfcls.training.run_directory import writing
 
@@ -79,6 +80,10 @@ class ClassifierTrainer(Trainer):
 
     def _run_epoch(self, *args: Any, **settings: Any) -> None:
         # A resumed epoch skips batches through a wrapper that Trainer's own set_epoch does not reach into.
+        if self.control.should_training_stop or self.state.global_step >= self.state.max_steps:
+            # Resumed after its last step: Trainer itself would make one more.
+            self.control.should_training_stop = True
+            return
         self._sampler.set_epoch(settings["epoch"])
         super()._run_epoch(*args, **settings)
 
@@ -93,7 +98,20 @@ class ClassifierTrainer(Trainer):
                 weight_decay=self.args.weight_decay,
                 optim_args=self.args.optim_args,
             )
-        return super().create_optimizer(model)
+        try:
+            return super().create_optimizer(model)
+        except (ValueError, TypeError, ImportError, RuntimeError, AttributeError) as error:
+            raise UserError(
+                f"--optim {getattr(self.args.optim, 'value', self.args.optim)} is refused: {error}"
+            ) from None
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """Trainer's schedules."""
+        try:
+            return super().create_scheduler(num_training_steps, optimizer)
+        except (ValueError, TypeError) as error:
+            name = self.args.lr_scheduler_type.value
+            raise UserError(f"--lr_scheduler_type {name} needs other --lr_scheduler_kwargs: {error}") from None
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
         """All but biases, norms and what the model exempts."""
@@ -137,11 +155,27 @@ class ClassifierTrainer(Trainer):
         else:
             load_exactly(self.model if model is None else model, resume_from_checkpoint)
 
+    def _init_training_state(self, *args: Any) -> Any:
+        position = super()._init_training_state(*args)
+        best = self.state.best_global_step
+        if best and self.args.load_best_model_at_end:
+            # The recorded path is where the run was then; the checkpoint is where the run is now.
+            path = Path(self.args.output_dir, f"checkpoint-{best}")
+            if (wrong := damage(path)) is not None:
+                raise UserError(
+                    f"The best checkpoint so far, {path}, is damaged ({wrong}): the run cannot go on exactly."
+                )
+            self.state.best_model_checkpoint = str(path)
+        return position
+
     def _load_best_model(self) -> None:
         if self.is_fsdp_enabled or self.is_deepspeed_enabled:
             super()._load_best_model()
-        else:
-            load_exactly(self.model, self.state.best_model_checkpoint)
+            return
+        best = Path(self.state.best_model_checkpoint or self.args.output_dir)
+        if (wrong := damage(best)) is not None:
+            raise UserError(f"The best checkpoint {best} is damaged ({wrong}): resume from another one.")
+        load_exactly(self.model, best)
 
 
 def load_exactly(model: PreTrainedModel, checkpoint: str | Path) -> None:

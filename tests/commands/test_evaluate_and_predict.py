@@ -97,3 +97,14 @@ def test_predict_gives_a_row_for_each_file(run: Path, image_folder: Path, tmp_pa
     assert main(["predict", str(run), str(photos), "--output", str(tmp_path / "out.jsonl"), "--use_cpu"]) == 0
     first = json.loads((tmp_path / "out.jsonl").read_text().splitlines()[0])
     assert first["predictions"][0]["label"] == rows[0]["label_1"]
+
+
+def test_all_images_of_a_foreign_folder_are_evaluated(run: Path, image_folder: Path, tmp_path: Path):
+    arguments = ["evaluate", str(run), "--dataset_name", str(image_folder), "--output_dir", str(tmp_path), "--use_cpu"]
+    assert main(arguments) == 0
+    assert len(Predictions.load(tmp_path / "predictions" / "test.parquet")) == 48
+
+
+def test_a_run_is_not_overwritten_by_an_evaluation(run: Path, capsys):
+    assert main(["evaluate", str(run), "--output_dir", str(run)]) == 2
+    assert "is a run" in capsys.readouterr().err

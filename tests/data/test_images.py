@@ -53,6 +53,10 @@ def test_modes_come_out_as_people_see_them():
     assert decode_image(encode(transparent), "x").getpixel((0, 0)) == (255, 255, 255)
     deep = Image.fromarray(np.array([[0, 32768, 65535]], dtype=np.uint16))
     assert [decode_image(encode(deep), "x").getpixel((x, 0))[0] for x in range(3)] == [0, 128, 255]
+    dark = Image.fromarray(np.array([[1, 1]], dtype=np.uint16))
+    assert decode_image(encode(dark), "x").getpixel((0, 0)) == (0, 0, 0)
+    floats = Image.fromarray(np.array([[0.0, 200.0]], dtype=np.float32))
+    assert decode_image(encode(floats, "TIFF"), "x").getpixel((1, 0)) == (200, 200, 200)
     exif = Image.Exif()
     exif[0x0112] = 6  # turn right to see it upright
     assert decode_image(encode(Image.new("RGB", (30, 10)), "JPEG", exif=exif), "x").size == (10, 30)

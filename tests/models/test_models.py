@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from hfcls.errors import UserError
 from hfcls.models import build_classifier, features, find_heads, load_classifier, load_weights, pooled_features
@@ -95,12 +95,18 @@ def test_weights_from_a_file(tmp_path: Path):
 def test_unsafe_and_partial_checkpoints_are_refused(tmp_path: Path):
     save_tiny("resnet", tmp_path / "run")
     weights = tmp_path / "run" / "model.safetensors"
-    from safetensors.torch import load_file
-
     tensors = load_file(weights)
     save_file({k: v for k, v in tensors.items() if "stages.1" not in k}, weights, metadata={"format": "pt"})
     with pytest.raises(UserError, match="does not hold a whole network"):
         load_classifier(str(tmp_path / "run"))
+    classifier = build_classifier("resnet18", class_names=NAMES, image_size=32)
+    classifier.model.save_pretrained(tmp_path / "timm")
+    whole = load_file(tmp_path / "timm" / "model.safetensors")
+    part = {k: v for k, v in whole.items() if "layer4" not in k}
+    save_file(part, tmp_path / "timm" / "model.safetensors", metadata={"format": "pt"})
+    for names in (NAMES, ("x", "y")):
+        with pytest.raises(UserError, match="does not hold a whole network"):
+            load_classifier(str(tmp_path / "timm"), class_names=names)
     torch.save(tensors, tmp_path / "run" / "pytorch_model.bin")
     weights.unlink()
     with pytest.raises(UserError, match="--allow_pickle"):

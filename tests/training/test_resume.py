@@ -14,6 +14,7 @@ from hfcls.training.checkpoints import damage, find_checkpoint, list_checkpoints
 from tests.families import family_arguments
 from tests.processes import kill, start_training, wait, wait_for
 
+STRATEGIES = ("eval_strategy", "save_strategy")
 CHECKPOINT_FILES = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
 
 
@@ -27,6 +28,12 @@ def settings(image_folder: Path, run: Path, tmp_path: Path, family: str) -> dict
     }
 
 
+def evaluations(run: Path) -> list[tuple[int, float]]:
+    """Step and metric of each evaluation during the training."""
+    log = json.loads((run / "trainer_state.json").read_text())["log_history"]
+    return [(entry["step"], entry["eval_log_loss"]) for entry in log if "eval_log_loss" in entry]
+
+
 def files(run: Path) -> list[bytes]:
     """The final weights and the newest checkpoint's weights and optimizer."""
     newest = list_checkpoints(run)[0]
@@ -35,7 +42,7 @@ def files(run: Path) -> list[bytes]:
     ]
 
 
-@pytest.mark.parametrize("family", ["simple_cnn", "vit"])
+@pytest.mark.parametrize("family", ["vit"])
 def test_killed_and_resumed_is_undisturbed(image_folder: Path, tmp_path: Path, family: str):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     log = tmp_path / "log"
@@ -53,18 +60,21 @@ def test_killed_and_resumed_is_undisturbed(image_folder: Path, tmp_path: Path, f
     assert files(whole) == files(killed)
 
 
-def test_ctrl_c_saves_and_the_run_goes_on(image_folder: Path, tmp_path: Path):
+@pytest.mark.parametrize("strategy", ["steps", "epoch"])
+def test_ctrl_c_saves_and_the_run_goes_on(image_folder: Path, tmp_path: Path, strategy: str):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     log = tmp_path / "log"
-    assert wait(start_training(settings(image_folder, whole, tmp_path, "simple_cnn"), log), 120) == 0
-    values = settings(image_folder, stopped, tmp_path, "simple_cnn")
+    values = settings(image_folder, whole, tmp_path, "simple_cnn") | dict.fromkeys(STRATEGIES, strategy)
+    assert wait(start_training(values, log), 120) == 0, log.read_text()
+    values["output_dir"] = str(stopped)
     child = start_training(values, log)
-    wait_for(stopped / "checkpoint-3", child, log)
+    wait_for(stopped / ("checkpoint-3" if strategy == "steps" else "checkpoint-5"), child, log)
     assert kill(child, signal.SIGINT) == 130, log.read_text()
     assert "--resume_from_checkpoint auto" in log.read_text()
     values["resume_from_checkpoint"] = "auto"
     assert wait(start_training(values, log), 120) == 0, log.read_text()
     assert files(whole) == files(stopped)
+    assert evaluations(whole) == evaluations(stopped)
 
 
 def flip_a_bit(path: Path) -> None:
@@ -128,9 +138,32 @@ def test_early_stopping_counts_through_a_resume(image_folder: Path, tmp_path: Pa
     train(values)
     stopped = json.loads((tmp_path / "whole" / "trainer_state.json").read_text())["global_step"]
     assert stopped == 9  # a first value, then two that are no better
-    values |= {"output_dir": str(tmp_path / "cut"), "max_steps": 24}
+    before = (tmp_path / "whole" / "model.safetensors").read_bytes()
+    train(values | {"resume_from_checkpoint": "auto"})  # it had stopped: nothing is left to do
+    assert json.loads((tmp_path / "whole" / "trainer_state.json").read_text())["global_step"] == stopped
+    assert (tmp_path / "whole" / "model.safetensors").read_bytes() == before
+    values |= {"output_dir": str(tmp_path / "cut")}
     child = start_training(values, tmp_path / "log")
     wait_for(tmp_path / "cut" / "checkpoint-6", child, tmp_path / "log")
     kill(child)
     train(values | {"resume_from_checkpoint": "auto"})
     assert json.loads((tmp_path / "cut" / "trainer_state.json").read_text())["global_step"] == stopped
+
+
+def test_a_moved_run_keeps_its_best_weights(image_folder: Path, tmp_path: Path):
+    values = settings(image_folder, tmp_path / "here", tmp_path, "simple_cnn") | {"dataloader_num_workers": 0}
+    values |= {"learning_rate": 0.03, "max_steps": 13}
+    train(values)
+    before = (tmp_path / "here" / "model.safetensors").read_bytes()
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    train(values | {"output_dir": str(tmp_path / "there"), "resume_from_checkpoint": "auto"})
+    assert (tmp_path / "there" / "model.safetensors").read_bytes() == before
+
+
+def test_other_settings_are_not_resumed(image_folder: Path, tmp_path: Path):
+    values = settings(image_folder, tmp_path / "run", tmp_path, "simple_cnn")
+    values |= {"max_steps": 3, "dataloader_num_workers": 0}
+    train(values)
+    for name, value in (("per_device_train_batch_size", 4), ("image_size", 16), ("shift", 0.1)):
+        with pytest.raises(UserError, match=f"--{name} was"):
+            train(values | {name: value, "resume_from_checkpoint": "auto"})

@@ -20,8 +20,8 @@ NAMES = (*FAMILIES, "resnet")
 def weights(tmp_path_factory) -> dict[str, Path]:
     """Weights after five steps, by way of training, a file for each family."""
     root = tmp_path_factory.mktemp("scaling")
-    # 350 images: the last step of the epoch is a short one, and the class weights differ between small batches
-    images = str(write_images(root / "images", {"red": 200, "green": 100, "blue": 50}))
+    # five whole batches; the sum of the class weights differs from one small batch to the next
+    images = str(write_images(root / "images", {"red": 180, "green": 90, "blue": 50}))
     families = {name: family_arguments(name, root / "models", dropout=False) for name in NAMES}
     for way, batch, accumulation in (("whole", 64, 1), ("accumulated", 16, 4)):
         (root / way).mkdir()
@@ -48,3 +48,13 @@ def test_the_same_weights_after_five_steps(weights: dict[str, Path], family: str
     for name, tensor in expected.items():
         # five float32 steps whose sums are taken in another order
         torch.testing.assert_close(found[name], tensor, atol=1e-5, rtol=0, msg=lambda m, name=name: f"{name}: {m}")
+
+
+def test_a_short_last_step_counts_for_what_it_holds(tmp_path: Path):
+    images = str(write_images(tmp_path / "images", {"red": 130, "green": 90, "blue": 57}))  # 4 * 64 + 21
+    arguments = family_arguments("simple_cnn", tmp_path)
+    for name, batch, accumulation in (("whole", 64, 1), ("accumulated", 16, 4)):
+        train_five_steps(arguments, images, tmp_path / name, batch, accumulation)
+    expected, found = load_file(tmp_path / "whole"), load_file(tmp_path / "accumulated")
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, atol=1e-5, rtol=0)
