@@ -22,7 +22,7 @@ def settings(image_folder: Path, run: Path, tmp_path: Path, family: str) -> dict
     return {
         "train_dir": str(image_folder),
         **family_arguments(family, tmp_path / "models"),
-        **{"output_dir": str(run), "use_cpu": True, "disable_tqdm": True, "num_train_epochs": 6},
+        **{"output_dir": str(run), "use_cpu": True, "disable_tqdm": True, "num_train_epochs": 4},
         **{"horizontal_flip": 0.5, "pad_and_crop": 4, "per_device_train_batch_size": 8, "dataloader_num_workers": 1},
         **{"eval_strategy": "steps", "save_strategy": "steps", "eval_steps": 3, "save_steps": 3, "seed": 3},
     }
