@@ -12,7 +12,7 @@ from hfcls.arguments import (
     only,
 )
 from hfcls.errors import UserError
-from hfcls.parsing import Parser, dump_yaml, flags_of, training_flags
+from hfcls.parsing import Parser, flags_of, training_flags
 
 DESCRIPTION = """Trains or fine-tunes an image classifier, evaluates it and writes the run directory.
 
@@ -68,7 +68,13 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
     from hfcls.data.sources import load_data
     from hfcls.data.transforms import Preprocessing
     from hfcls.training.fit import fit
-    from hfcls.training.run_directory import check_run_directory, open_run_directory, writing
+    from hfcls.training.run_directory import (
+        check_nothing_inside,
+        check_run_directory,
+        open_run_directory,
+        write_settings,
+        writing,
+    )
     from hfcls.training.settings import build_training_arguments
 
     run_dir = Path(values["output_dir"]).expanduser()
@@ -76,7 +82,7 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
     say = _printer()
     if _is_first_process():
         check_run_directory(run_dir, resume=bool(resume), overwrite=bool(values.get("overwrite_output_dir")))
-        _check_nothing_inside(run_dir, values)
+        check_nothing_inside(run_dir, values)
     loaded = load_data(only(DataArguments, values))
     if "train" not in loaded.splits:
         raise UserError(f"{loaded.source} has no train split.")
@@ -101,7 +107,7 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
     if _is_first_process():
         open_run_directory(run_dir, resume=bool(resume))
         with writing(run_dir):
-            _write_settings(run_dir, settings, summary)
+            write_settings(run_dir, settings, summary)
 
     result = fit(
         classifier,
@@ -156,19 +162,11 @@ def _build(arguments: ModelArguments, loaded: Any, *, seed: int) -> tuple[Any, A
     return load_classifier(name, class_names=loaded.class_names, **options), loaded
 
 
-def _check_nothing_inside(run_dir: Path, values: dict[str, Any]) -> None:
-    """What is to be overwritten must not be what the run starts from."""
-    for name in ("model_name_or_path", "weights", "dataset_name", "train_dir", "validation_dir", "test_dir"):
-        place = values.get(name)
-        if values.get("overwrite_output_dir") and place and Path(place).resolve().is_relative_to(run_dir.resolve()):
-            raise UserError(f"--{name} {place} lies in --output_dir, which --overwrite_output_dir would remove.")
-
-
 def _find_checkpoint(
     run_dir: Path, resume: str | None, summary: dict[str, Any], settings: dict[str, Any]
 ) -> tuple[Path | None, list[str]]:
     from hfcls.training.checkpoints import find_checkpoint
-    from hfcls.training.run_directory import SETTINGS, read_data_summary, read_settings
+    from hfcls.training.run_directory import SETTINGS, compare_settings, read_data_summary, read_settings
 
     if not resume:
         return None, []
@@ -178,39 +176,12 @@ def _find_checkpoint(
             f"The data has changed since {run_dir} was begun (fingerprint {before['fingerprint']}, now "
             f"{summary['fingerprint']}): restore it, or train anew in another --output_dir."
         )
-    notices = _compare(read_settings(run_dir), settings) if (run_dir / SETTINGS).is_file() else []
+    notices = compare_settings(read_settings(run_dir), settings) if (run_dir / SETTINGS).is_file() else []
     checkpoint, more = find_checkpoint(run_dir, resume)
     notices += more
     if checkpoint is None:
         return None, [*notices, f"{run_dir} holds no checkpoint yet: the training starts from the beginning."]
     return checkpoint, [*notices, f"The training goes on from {checkpoint}."]
-
-
-# What may differ in a resumed run without changing its weights.
-_FREE = frozenset(
-    (
-        *("output_dir", "overwrite_output_dir", "resume_from_checkpoint", "disable_tqdm", "report_to", "run_name"),
-        *("save_total_limit", "logging_first_step", "log_level", "log_level_replica", "project", "use_cpu"),
-        *("per_device_eval_batch_size", "early_stopping_patience", "early_stopping_threshold", "allow_pickle"),
-        *("trust_remote_code", "dataset_name", "train_dir", "validation_dir", "test_dir", "dataloader_num_workers"),
-        *("dataloader_pin_memory", "dataloader_persistent_workers", "dataloader_prefetch_factor"),
-    )
-)
-# What changes them, as someone may want who lengthens a training.
-_SCHEDULE = frozenset(("num_train_epochs", "max_steps"))
-
-
-def _compare(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Notices on a changed length; an error for anything else that would make the resumed run another one."""
-    notices = []
-    for name in sorted(before.keys() | now.keys()):
-        if before.get(name) == now.get(name) or name in _FREE or name.startswith("logging_"):
-            continue
-        change = f"--{name} was {before.get(name)} and is now {now.get(name)}"
-        if name not in _SCHEDULE:
-            raise UserError(f"{change}: a resumed run must have its old settings (run.yaml), or go to another place.")
-        notices.append(f"{change}: the learning rate follows the new length from here on.")
-    return notices
 
 
 def _resolve(values: dict[str, Any], training: Any) -> dict[str, Any]:
@@ -223,16 +194,6 @@ def _resolve(values: dict[str, Any], training: Any) -> dict[str, Any]:
         value = value.to_dict() if hasattr(value, "to_dict") else getattr(value, "value", value)
         resolved[flag.name] = None if flag.name == "resume_from_checkpoint" else value
     return {name: value for name, value in resolved.items() if value not in (None, [], {})}
-
-
-def _write_settings(run_dir: Path, settings: dict[str, Any], summary: dict[str, Any]) -> None:
-    """``run.yaml`` and ``data.json``."""
-    from hfcls.files import write_json, write_text
-    from hfcls.training.run_directory import DATA, SETTINGS
-
-    header = "# Every argument of this run, resolved. Again: hfcls train --config run.yaml --output_dir ANOTHER\n"
-    write_text(run_dir / SETTINGS, header + dump_yaml(settings))
-    write_json(run_dir / DATA, summary)
 
 
 def _finish(

@@ -13,8 +13,23 @@ from typing import Any
 import yaml
 
 from hfcls.errors import UserError
+from hfcls.files import write_json, write_text
+from hfcls.parsing import dump_yaml
 
 SETTINGS, DATA = "run.yaml", "data.json"
+
+# What may differ in a resumed run without changing its weights.
+_FREE = frozenset(
+    (
+        *("output_dir", "overwrite_output_dir", "resume_from_checkpoint", "disable_tqdm", "report_to", "run_name"),
+        *("save_total_limit", "logging_first_step", "log_level", "log_level_replica", "project", "use_cpu"),
+        *("per_device_eval_batch_size", "early_stopping_patience", "early_stopping_threshold", "allow_pickle"),
+        *("trust_remote_code", "dataset_name", "train_dir", "validation_dir", "test_dir", "dataloader_num_workers"),
+        *("dataloader_pin_memory", "dataloader_persistent_workers", "dataloader_prefetch_factor"),
+    )
+)
+# What changes them, as someone may want who lengthens a training.
+_SCHEDULE = frozenset(("num_train_epochs", "max_steps"))
 
 
 def check_run_directory(path: Path, *, resume: bool, overwrite: bool) -> None:
@@ -66,6 +81,18 @@ def open_run_directory(path: Path, *, resume: bool) -> None:
         raise UserError(f"--output_dir {path} cannot be written: no permission.")
 
 
+def check_nothing_inside(run_dir: Path, values: dict[str, Any]) -> None:
+    """What is to be overwritten must not be what the run starts from.
+
+    Raises:
+        UserError: it is.
+    """
+    for name in ("model_name_or_path", "weights", "dataset_name", "train_dir", "validation_dir", "test_dir"):
+        place = values.get(name)
+        if values.get("overwrite_output_dir") and place and Path(place).resolve().is_relative_to(run_dir.resolve()):
+            raise UserError(f"--{name} {place} lies in --output_dir, which --overwrite_output_dir would remove.")
+
+
 def _holds_nothing_trained(path: Path) -> bool:
     """A run that ended before its first step left only its settings."""
     return {entry.name for entry in path.iterdir()} <= {SETTINGS, DATA}
@@ -96,6 +123,13 @@ def _disk_reason(error: Exception) -> str | None:
     return None
 
 
+def write_settings(run_dir: Path, settings: dict[str, Any], summary: dict[str, Any]) -> None:
+    """``run.yaml`` and ``data.json``."""
+    header = "# Every argument of this run, resolved. Again: hfcls train --config run.yaml --output_dir ANOTHER\n"
+    write_text(run_dir / SETTINGS, header + dump_yaml(settings))
+    write_json(run_dir / DATA, summary)
+
+
 def read_settings(path: Path) -> dict[str, Any]:
     """``run.yaml`` of a run.
 
@@ -112,3 +146,23 @@ def read_data_summary(path: Path) -> dict[str, Any] | None:
     """``data.json`` of a run, or None where there is none."""
     file = path / DATA
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+
+
+def compare_settings(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Whether a run can go on with these settings as if it had not stopped.
+
+    Returns:
+        Notices on a changed length.
+
+    Raises:
+        UserError: anything else differs that would make the resumed run another one.
+    """
+    notices = []
+    for name in sorted(before.keys() | now.keys()):
+        if before.get(name) == now.get(name) or name in _FREE or name.startswith("logging_"):
+            continue
+        change = f"--{name} was {before.get(name)} and is now {now.get(name)}"
+        if name not in _SCHEDULE:
+            raise UserError(f"{change}: a resumed run must have its old settings (run.yaml), or go to another place.")
+        notices.append(f"{change}: the learning rate follows the new length from here on.")
+    return notices
