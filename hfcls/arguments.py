@@ -125,6 +125,17 @@ TRAINING_DEFAULTS: dict[str, Any] = {
     "bf16": "auto",
 }
 
+# Where none is given; the two kinds of training want different ones.
+LEARNING_RATE_FROM_SCRATCH, LEARNING_RATE_FOR_FINE_TUNING = 1e-3, 2e-4
+
+# What `--help` says instead of transformers, where a default depends on the run.
+HELP: dict[str, str] = {
+    "learning_rate": f"peak learning rate ({LEARNING_RATE_FROM_SCRATCH:g} from scratch, "
+    f"{LEARNING_RATE_FOR_FINE_TUNING:g} for fine-tuning if left out)",
+    "optim": "optimizer, by Trainer's name or timm's (nesterov, adam, lion, lamb, muon, ...)",
+    "bf16": "compute in bfloat16: true, false, or auto (on an accelerator that has it)",
+}
+
 # Fields of TrainingArguments that hfcls decides itself: giving them is an error, with the reason.
 DECIDED_HERE: dict[str, str] = {
     **dict.fromkeys(

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from hfcls.arguments import DECIDED_HERE, RENAMED, TRAINING_DEFAULTS
+from hfcls.arguments import DECIDED_HERE, HELP, RENAMED, TRAINING_DEFAULTS
 from hfcls.errors import UserError, suggest
 
 
@@ -120,7 +120,9 @@ def training_flags() -> tuple[Flag, ...]:
             continue
         keywords = {k.arg: k.value for k in node.value.keywords} if isinstance(node.value, ast.Call) else {}
         default = TRAINING_DEFAULTS.get(name, _literal(keywords.get("default")))
-        flags.append(Flag(name, ast.unparse(node.annotation), default, _help_text(keywords.get("metadata"))))
+        text = HELP.get(name) or _help_text(keywords.get("metadata"))
+        default = None if name == "learning_rate" else default
+        flags.append(Flag(name, ast.unparse(node.annotation), default, text))
     return tuple(flags)
 
 
@@ -130,7 +132,7 @@ def _literal(node: ast.expr | None) -> Any:
     try:
         return ast.literal_eval(node)
     except ValueError:
-        return ast.unparse(node)
+        return None
 
 
 def _help_text(node: ast.expr | None) -> str:
@@ -144,14 +146,14 @@ def _help_text(node: ast.expr | None) -> str:
 class Parser(argparse.ArgumentParser):
     """A parser whose flags are `Flag` objects and whose errors are one sentence."""
 
-    def __init__(self, command: str, description: str, **settings: Any):
+    def __init__(self, command: str, description: str, *, positionals: str = ""):
         super().__init__(
             prog=f"hfcls {command}",
+            usage=f"hfcls {command} {positionals}[FLAGS]",
             description=description,
             allow_abbrev=False,
             argument_default=argparse.SUPPRESS,
             formatter_class=argparse.RawDescriptionHelpFormatter,
-            **settings,
         )
         self.flags: dict[str, Flag] = {}
 

@@ -19,7 +19,7 @@ examples:
 
 def build_parser() -> Parser:
     """All flags of the command."""
-    parser = Parser("evaluate", DESCRIPTION)
+    parser = Parser("evaluate", DESCRIPTION, positionals="MODEL ")
     parser.add_argument("model", metavar="MODEL", help="run directory, checkpoint, or Hub id")
     parser.add_config()
     parser.add_flags("data", flags_of(DataArguments))

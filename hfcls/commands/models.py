@@ -13,7 +13,7 @@ examples:
 
 def build_parser() -> Parser:
     """All flags of the command."""
-    parser = Parser("models", DESCRIPTION)
+    parser = Parser("models", DESCRIPTION, positionals="[PATTERN] ")
     parser.add_argument("pattern", metavar="PATTERN", nargs="?", default=None, help="a name, or a pattern with * and ?")
     return parser
 

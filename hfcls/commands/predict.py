@@ -19,7 +19,7 @@ examples:
 
 def build_parser() -> Parser:
     """All flags of the command."""
-    parser = Parser("predict", DESCRIPTION)
+    parser = Parser("predict", DESCRIPTION, positionals="MODEL IMAGE [IMAGE ...] ")
     parser.add_argument("model", metavar="MODEL", help="run directory, checkpoint, or Hub id")
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="image files, or folders of them")
     parser.add_flags("prediction", flags_of(PredictArguments))

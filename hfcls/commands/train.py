@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from hfcls.arguments import (
+    LEARNING_RATE_FOR_FINE_TUNING,
+    LEARNING_RATE_FROM_SCRATCH,
     AugmentationArguments,
     DataArguments,
     MethodArguments,
@@ -94,7 +96,9 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
     training = build_training_arguments(
         values,
         has_validation="validation" in loaded.splits,
-        learning_rate=1e-3 if model_arguments.model_name_or_path is None else 2e-4,
+        learning_rate=LEARNING_RATE_FROM_SCRATCH
+        if model_arguments.model_name_or_path is None
+        else LEARNING_RATE_FOR_FINE_TUNING,
     )
     classifier, loaded = _build(model_arguments, loaded, seed=training.seed)
     preprocessing = Preprocessing(classifier.image_processor)
