@@ -25,6 +25,10 @@ __all__ = sorted(_PLACES)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("hfcls")
     if name not in _PLACES:
         raise AttributeError(f"module 'hfcls' has no attribute {name!r}")
     return getattr(import_module(_PLACES[name]), name)

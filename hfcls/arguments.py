@@ -88,7 +88,7 @@ class EvaluateArguments:
     """What is evaluated, and where the results go."""
 
     split: str = flag("test", help="split to evaluate on", choices=("train", "validation", "test"))
-    output_dir: str | None = flag(help="where the results go; evaluation/ inside the model directory if left out")
+    output_dir: str | None = flag(help="where the results go; evaluation/DATA inside the model directory if left out")
     per_device_eval_batch_size: int = flag(64, help="images in one forward pass")
     dataloader_num_workers: int = flag(0, help="processes that decode images")
     use_cpu: bool = flag(False, help="use no accelerator")
@@ -132,6 +132,9 @@ LEARNING_RATE_FROM_SCRATCH, LEARNING_RATE_FOR_FINE_TUNING = 1e-3, 2e-4
 HELP: dict[str, str] = {
     "learning_rate": f"peak learning rate ({LEARNING_RATE_FROM_SCRATCH:g} from scratch, "
     f"{LEARNING_RATE_FOR_FINE_TUNING:g} for fine-tuning if left out)",
+    "output_dir": "the run directory; required",
+    "resume_from_checkpoint": "`auto` for the newest whole checkpoint of --output_dir, or the path of one",
+    "disable_tqdm": "show no progress",
     "optim": "optimizer, by Trainer's name or timm's (nesterov, adam, lion, lamb, muon, ...)",
     "bf16": "compute in bfloat16: true, false, or auto (on an accelerator that has it)",
 }

@@ -140,7 +140,7 @@ def _help_text(node: ast.expr | None) -> str:
         metadata = ast.literal_eval(node) if node is not None else {}
     except ValueError:
         return ""
-    return " ".join(str(metadata.get("help", "")).split())
+    return " ".join(str(metadata.get("help", "")).replace("%%", "%").split())
 
 
 class Parser(argparse.ArgumentParser):

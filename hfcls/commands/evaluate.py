@@ -17,6 +17,9 @@ examples:
   hfcls evaluate google/vit-base-patch16-224 --dataset_name photos --split validation"""
 
 
+_DATA_FLAGS = ("test_dir", "dataset_name", "validation_dir", "train_dir")
+
+
 def build_parser() -> Parser:
     """All flags of the command."""
     parser = Parser("evaluate", DESCRIPTION, positionals="MODEL ")
@@ -59,7 +62,7 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     arguments = only(EvaluateArguments, values)
     if arguments.per_device_eval_batch_size < 1 or arguments.dataloader_num_workers < 0:
         raise UserError("--per_device_eval_batch_size is a whole number from 1 on, --dataloader_num_workers from 0 on.")
-    output = Path(arguments.output_dir) if arguments.output_dir else _default_output(name)
+    output = Path(arguments.output_dir) if arguments.output_dir else _default_output(name, values)
     if (output / "run.yaml").is_file():
         raise UserError(f"--output_dir {output} is a run: its own figures would be lost. Choose another place.")
     loaded, summary = _data(name, values, arguments.split)
@@ -112,8 +115,10 @@ def _data(model: str, values: dict[str, Any], split: str) -> tuple[Any, dict[str
     from hfcls.training.run_directory import SETTINGS, read_data_summary, read_settings
 
     run_dir = Path(model)
-    given = [name for name in ("dataset_name", "train_dir", "validation_dir", "test_dir") if values.get(name)]
+    given = [name for name in _DATA_FLAGS if values.get(name)]
     own = not given and (run_dir / SETTINGS).is_file()
+    if not given and not run_dir.is_dir():
+        raise UserError(f"{model} does not exist here; a model from the Hub needs data: --test_dir or --dataset_name.")
     if not given and not own:
         raise UserError(
             f"No data: {model} is no run directory with splits of its own; give --test_dir or --dataset_name."
@@ -161,6 +166,9 @@ def _in_order_of_model(data: Any, classifier: Any, name: str) -> Any:
     return relabel(data, [-1 if index is None else index for index in matches], list(classifier.class_names))
 
 
-def _default_output(model: str) -> Path:
+def _default_output(model: str, values: dict[str, Any]) -> Path:
+    """Named after the data, so that one evaluation does not take another's place."""
     path = Path(model)
-    return (path if path.is_dir() else Path("runs") / model.replace("/", "--")) / "evaluation"
+    data = next((values[name] for name in _DATA_FLAGS if values.get(name)), values.get("split", "test"))
+    base = path if path.is_dir() else Path("runs") / model.replace("/", "--")
+    return base / "evaluation" / Path(data).resolve().name

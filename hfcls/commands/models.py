@@ -1,6 +1,6 @@
 """``hfcls models``: the architectures that can be trained from scratch."""
 
-from hfcls.errors import UserError
+from hfcls.errors import UserError, suggest
 from hfcls.parsing import Parser
 
 DESCRIPTION = """Lists the architectures for --architecture: ours, then timm's.
@@ -34,7 +34,9 @@ def main(argv: list[str]) -> None:
         return
     shown = [name for name in names if pattern is None or fnmatch(name, pattern)]
     if not shown:
-        raise UserError(f"No architecture matches {pattern!r}: try `hfcls models '*{str(pattern).strip('*')[:6]}*'`.")
+        raise UserError(
+            f"No architecture matches {pattern!r}: `hfcls models` lists them all.{suggest(str(pattern), names)}"
+        )
     width = max(map(len, shown))
     for name in shown:
         if name in ARCHITECTURES:

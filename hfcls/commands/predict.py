@@ -42,8 +42,10 @@ def main(argv: list[str]) -> None:
     else:
         _write(Path(arguments.output), rows)
         print(f"{len(rows) - failed} images classified: {arguments.output}")
+    if failed == len(rows):
+        raise UserError(f"None of the {failed} images could be read; the first: {rows[0]['error']}")
     if failed:
-        print(f"note: {failed} of {len(rows)} images could not be read; their rows say why.", file=sys.stderr)
+        print(f"note: {failed} of {len(rows)} images could not be read, as said beside their names.", file=sys.stderr)
 
 
 def find_images(paths: list[str]) -> list[Path]:
@@ -117,7 +119,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         print(row["id"])
         if row["error"]:
-            print(f"  not read: {row['error']}")
+            print(f"  not read: {row['error'].removeprefix(row['id']).strip()}")
         for name, score in row["predictions"]:
             print(f"  {score:7.2%}  {name}")
 

@@ -33,7 +33,9 @@ def build_parser() -> Parser:
     parser.add_flags("augmentation", flags_of(AugmentationArguments))
     parser.add_flags("method", flags_of(MethodArguments))
     parser.add_flags("run", flags_of(RunArguments))
-    parser.add_flags("training (every field of transformers' TrainingArguments)", training_flags())
+    parser.add_flags(
+        "training (the fields of transformers' TrainingArguments that have an effect here)", training_flags()
+    )
     return parser
 
 
@@ -239,7 +241,7 @@ def _headline(classifier: Any, splits: dict[str, Any], summary: dict[str, Any], 
     name = getattr(config, "architecture", None) or config.model_type.removeprefix("hfcls_")
     count = sum(p.numel() for p in classifier.model.parameters())
     sizes = ", ".join(f"{len(data):,} {split}" for split, data in splits.items())
-    length = f"{training.max_steps} steps" if training.max_steps > 0 else f"{training.num_train_epochs:g} epochs"
+    length = f"{training.max_steps} steps" if training.max_steps > 0 else _epochs(training)
     optim = getattr(training.optim, "value", training.optim)
     lines = [
         f"data      {summary['source']}: {len(summary['class_names'])} classes; {sizes}",
@@ -250,6 +252,10 @@ def _headline(classifier: Any, splits: dict[str, Any], summary: dict[str, Any], 
         f"weight decay {training.weight_decay:g}, seed {training.seed}, {'bf16' if training.bf16 else 'fp32'}",
     ]
     return "\n".join(lines)
+
+
+def _epochs(training: Any) -> str:
+    return f"{training.num_train_epochs:g} epoch{'' if training.num_train_epochs == 1 else 's'}"
 
 
 def _results_text(measured: dict[str, Any], run_dir: Path, report: Path | None) -> str:

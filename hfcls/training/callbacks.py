@@ -14,7 +14,7 @@ from transformers.trainer_callback import ExportableState
 
 
 class Progress(ProgressCallback):
-    """One bar with the loss and the last evaluation's metric; without a terminal, one line per evaluation.
+    """One line per evaluation and, on a terminal, a bar below with the loss and the last evaluation's metric.
 
     Args:
         metric: the one to show, without ``eval_``.
@@ -56,11 +56,13 @@ class Progress(ProgressCallback):
                 self._shown[key] = f"{logs[key]:.4f}"
         if self.training_bar is not None:
             self.training_bar.set_postfix(self._shown)
-        elif not self._bar and self._metric in logs:
+        if self._metric in logs:
             figures = ", ".join(f"{key} {value}" for key, value in self._shown.items())
-            print(
-                f"epoch {state.epoch:.4g} of {state.num_train_epochs}, step {state.global_step}: {figures}", flush=True
-            )
+            line = f"epoch {state.epoch:.4g} of {state.num_train_epochs}, step {state.global_step}: {figures}"
+            if self.training_bar is not None:
+                self.training_bar.write(line)
+            else:
+                print(line, flush=True)
 
     def on_train_end(self, args, state, control, **kwargs) -> None:
         """Closes the bar."""

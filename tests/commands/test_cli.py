@@ -109,6 +109,7 @@ GOOD = [*FOLDER, *START]
         (["evaluate", "{}/good"], "No data"),
         (["evaluate", "{}/good", "--test_dir", "{}/good"], "holds no config.json"),
         (["predict", "{}/good", "{}/nowhere.png"], "nowhere.png does not exist"),
+        (["evaluate", "{}/nowhere"], "nowhere does not exist here"),
         (["predict", "{}/good"], "required: IMAGE"),
         (["models", "zzz*"], "No architecture matches"),
         (["trian"], "Did you mean 'train'?"),
