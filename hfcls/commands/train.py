@@ -69,7 +69,6 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
     values = build_parser().check(values)
     _check(values)
     from hfcls.data.batches import BatchCollator, ImageDataset
-    from hfcls.data.sources import load_data
     from hfcls.data.transforms import Preprocessing
     from hfcls.training.fit import fit
     from hfcls.training.run_directory import (
@@ -87,13 +86,7 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
     if _is_first_process():
         check_run_directory(run_dir, resume=bool(resume), overwrite=bool(values.get("overwrite_output_dir")))
         check_nothing_inside(run_dir, values)
-    loaded = load_data(only(DataArguments, values))
-    if "train" not in loaded.splits:
-        raise UserError(f"{loaded.source} has no train split.")
-    summary = loaded.summary()
-    present = [name for name, count in summary["splits"]["train"]["label_counts"].items() if count]
-    if len(present) < 2:
-        raise UserError(f"All training images are of the class {present[0]!r}: a classifier needs two or more.")
+    loaded, summary = _load(values)
     model_arguments = only(ModelArguments, values)
     training = build_training_arguments(
         values,
@@ -131,6 +124,20 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
         )
     with writing(run_dir):
         return _finish(run_dir, classifier, result, splits, BatchCollator(preprocessing), training, say)
+
+
+def _load(values: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The data, and what ``data.json`` says of it."""
+    from hfcls.data.sources import load_data
+
+    loaded = load_data(only(DataArguments, values))
+    if "train" not in loaded.splits:
+        raise UserError(f"{loaded.source} has no train split.")
+    summary = loaded.summary()
+    present = [name for name, count in summary["splits"]["train"]["label_counts"].items() if count]
+    if len(present) < 2:
+        raise UserError(f"All training images are of the class {present[0]!r}: a classifier needs two or more.")
+    return loaded, summary
 
 
 def _build(arguments: ModelArguments, loaded: Any, *, seed: int) -> tuple[Any, Any]:
