@@ -9,7 +9,8 @@ from typing import Any
 _PLACES = {
     "train": "hfcls.commands.train",
     "evaluate": "hfcls.commands.evaluate",
-    "load_data": "hfcls.data.sources",
+    "predict": "hfcls.commands.predict",
+    "load_data": "hfcls.data.labelled",
     "DataArguments": "hfcls.arguments",
     "load_classifier": "hfcls.models.load",
     "build_classifier": "hfcls.models.architectures",

@@ -16,18 +16,36 @@ def flag(default: Any = None, *, help: str, choices: tuple[str, ...] | None = No
 class DataArguments:
     """Where the images come from and how they are split."""
 
-    dataset_name: str | None = flag(
-        help="`digits` (built in), a directory (class folders, Parquet files, save_to_disk) or a Hub id"
-    )
+    dataset_name: str | None = flag(help="`digits` (built in), a path as for --train_dir, or a Hub id")
     dataset_config_name: str | None = flag(help="configuration of a Hub data set")
     dataset_revision: str | None = flag(help="branch, tag or commit of a Hub data set")
     train_dir: str | None = flag(
-        help="folder with one folder per class, or with train/, validation/, test/ above those"
+        help="folder with one folder per class (or train/, validation/, test/ above those); zip or tar of that; CSV, "
+        "TSV, JSONL or Parquet with paths and labels; Parquet or Arrow with images; WebDataset shards; save_to_disk"
     )
-    validation_dir: str | None = flag(help="folder with one folder per class")
-    test_dir: str | None = flag(help="folder with one folder per class")
-    image_column_name: str | None = flag(help="image column of a table; found by its type if left out")
+    validation_dir: str | None = flag(help="the same, for the validation split")
+    test_dir: str | None = flag(help="the same, for the test split")
+    image_dir: str | None = flag(help="folder that the paths in a table start from; the table's own if left out")
+    image_column_name: str | None = flag(help="image or path column of a table; found by its type if left out")
     label_column_name: str | None = flag(help="label column of a table; found by its type if left out")
+    group_column_name: str | None = flag(
+        help="column of a table whose values (patient, tile, drawer) never fall on both sides of a carved split"
+    )
+    group_pattern: str | None = flag(help="the same, as a regular expression over the path; its first bracket counts")
+    class_mapping: str | None = flag(
+        help="YAML, JSON or CSV of old class: new class, which renames, merges and (new name left empty) leaves out"
+    )
+    samples: str | None = flag(help="CSV of id[, label, split, group]: use these alone (see `hfcls inspect --fix`)")
+    on_bad_image: str = flag("error", help="what to do with images that cannot be read", choices=("error", "skip"))
+    max_image_pixels: int = flag(89_478_485, help="images with more pixels count as images that cannot be read")
+    max_train_samples: int | None = flag(help="use at most so many training images, stratified")
+    max_eval_samples: int | None = flag(help="use at most so many validation images, stratified")
+    max_test_samples: int | None = flag(help="use at most so many test images, stratified")
+    streaming: bool = flag(
+        False,
+        help="read train piece by piece, for what does not fit the disk: WebDataset, Parquet, Hub",
+    )
+    shuffle_buffer_size: int | None = flag(help="how many images --streaming mixes at a time (1000 if left out)")
     validation_fraction: float | None = flag(
         help="share of train set apart where there is no validation split (0.1 if left out; 0: no validation)"
     )
@@ -98,14 +116,28 @@ class EvaluateArguments:
 
 @dataclass(frozen=True)
 class PredictArguments:
-    """How many classes are shown, and where the predictions go."""
+    """What is said about each image, and where it goes."""
 
+    output: str | None = flag(help="file to write: .csv, .jsonl or .parquet; a table on the screen if left out")
     top_k: int = flag(5, help="how many of the likeliest classes to give")
-    output: str | None = flag(help="file to write, .csv or .jsonl; a table on the screen if left out")
+    probabilities: bool = flag(False, help="give the probabilities of all classes as well")
+    resume: bool = flag(False, help="go on with the --output of a run that was stopped or killed")
+    overwrite: bool = flag(False, help="replace the --output that is there")
     batch_size: int = flag(32, help="images in one forward pass")
+    dataloader_num_workers: int | None = flag(
+        help="threads that read and decode images; one per processor core, 16 at most, if left out"
+    )
     use_cpu: bool = flag(False, help="use no accelerator")
     trust_remote_code: bool = flag(False, help="run the Python files that come with the model")
     allow_pickle: bool = flag(False, help="also read weights that are not safetensors")
+
+
+@dataclass(frozen=True)
+class InspectArguments:
+    """Where the results of an inspection go, and whether a cleaned list is written."""
+
+    output_dir: str | None = flag(help="where the page and the figures go; inspection/DATA if left out")
+    fix: str | None = flag(help="CSV file to write with what is worth keeping; `hfcls train --samples` takes it")
 
 
 # What `train` sets where neither a flag nor a config does; the rest is as TrainingArguments has it.
@@ -190,6 +222,8 @@ RENAMED: dict[str, str] = {
     "adafactor": "--optim adafactor",
     "max_seq_length": "nothing: images have no length",
     "train_val_split": "--validation_fraction",
+    "max_val_samples": "--max_eval_samples",
+    "max_predict_samples": "--max_test_samples",
     "ignore_mismatched_sizes": "nothing: the head is replaced where the classes differ",
 }
 

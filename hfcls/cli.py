@@ -5,6 +5,7 @@ import sys
 from importlib import import_module
 
 VERBS = {
+    "inspect": "look at a data set: counts, broken images, duplicates, leakage between splits",
     "train": "train or fine-tune a classifier, evaluate it, write the run directory",
     "evaluate": "evaluate a model on any labelled data",
     "predict": "classify image files",

@@ -12,6 +12,21 @@ class UserError(Exception):
     """
 
 
+class BadImage(UserError):
+    """One image that cannot be used.
+
+    Attributes:
+        sample_id: which one.
+        reason: why, to be read after the id: "is not an image", "is cut short".
+    """
+
+    def __init__(self, message: str, *, sample_id: str = "", reason: str = ""):
+        # A data loader's worker raises errors again from their message alone.
+        super().__init__(message)
+        self.sample_id = sample_id
+        self.reason = reason or message
+
+
 def suggest(name: str, choices: Iterable[str]) -> str:
     """Returns ``" Did you mean 'x'?"`` for the closest of `choices`, or an empty string."""
     close = get_close_matches(name, list(choices), n=1)

@@ -17,3 +17,8 @@ def write_text(path: Path, text: str) -> None:
     aside = path.with_name(f".{path.name}.part")
     aside.write_text(text, encoding="utf-8")
     os.replace(aside, path)
+
+
+def cache_directory() -> Path:
+    """Where things that can be made again are kept: ``$HFCLS_CACHE``, or ``~/.cache/hfcls``."""
+    return Path(os.environ.get("HFCLS_CACHE") or Path.home() / ".cache" / "hfcls").expanduser()

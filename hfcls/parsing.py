@@ -3,6 +3,7 @@
 import argparse
 import ast
 import json
+import re
 import types
 import typing
 from collections.abc import Callable, Sequence
@@ -245,21 +246,21 @@ def _help_line(flag: Flag) -> str:
     return (flag.help + shown).replace("%", "%%")
 
 
-def run_command(main: Callable[[], None]) -> int:
+def run_command(main: Callable[[], int | None]) -> int:
     """Runs a command; turns what the user can mend into one sentence and exit code 2.
 
     Returns:
-        The exit code: 0, 2 for bad input, 130 after Ctrl-C.
+        The exit code: what the command returns (0 for None), 2 for bad input, 130 after Ctrl-C.
     """
     import sys
 
     try:
-        main()
+        return main() or 0
     except UserError as error:
         print(f"hfcls: {sentence_of(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:
-        print(f"\nhfcls: {interrupt or 'stopped.'}", file=sys.stderr)
+        print(f"\nhfcls: {str(interrupt) or 'stopped.'}", file=sys.stderr)
         return 130
     except OSError as error:
         if error.errno is None or (error.filename is None and error.errno not in {27, 28, 122}):
@@ -267,12 +268,11 @@ def run_command(main: Callable[[], None]) -> int:
         where = f" {error.filename}" if error.filename else ""
         print(f"hfcls: {error.strerror}:{where or ' the output directory cannot be written'}.", file=sys.stderr)
         return 2
-    return 0
 
 
 def sentence_of(error: UserError) -> str:
     """The sentence itself, also where a data loader's worker wrapped it into a traceback."""
-    return str(error).rpartition("hfcls.errors.UserError: ")[2].strip()
+    return re.split(r"hfcls\.errors\.(?:UserError|BadImage): ", str(error))[-1].strip()
 
 
 def dump_yaml(values: dict[str, Any]) -> str:

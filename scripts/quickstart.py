@@ -37,8 +37,8 @@ def support_vector_machine() -> tuple[float, float]:
     """Accuracy and standard error of the honest rival on the same test images, with all other images to learn from."""
     from sklearn.svm import SVC
 
+    from hfcls.data.labelled import load_data
     from hfcls.data.labels import labels_of
-    from hfcls.data.sources import load_data
 
     splits = load_data(DataArguments(dataset_name="digits")).splits
 

@@ -12,6 +12,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory):
+    """What is kept between runs goes to a place that is gone after the tests."""
+    before = os.environ.get("HFCLS_CACHE")
+    os.environ["HFCLS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    os.environ.pop("HFCLS_CACHE") if before is None else os.environ.update(HFCLS_CACHE=before)
+
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

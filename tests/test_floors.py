@@ -6,11 +6,23 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-GROUND = ("networks", "structures", "registry", "losses", "extras", "errors", "arguments", "parsing", "files")
+GROUND = (
+    "networks",
+    "structures",
+    "registry",
+    "losses",
+    "extras",
+    "errors",
+    "arguments",
+    "parsing",
+    "files",
+    "pages",
+    "escaping",
+)
 FLOORS = {
     **dict.fromkeys(GROUND, 1),
     **dict.fromkeys(("data", "models", "metrics"), 2),
-    **dict.fromkeys(("methods", "evaluation"), 3),
+    **dict.fromkeys(("methods", "evaluation", "inspection"), 3),
     "training": 4,
     "commands": 5,
     "cli": 6,

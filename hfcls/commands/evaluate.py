@@ -71,7 +71,8 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
         name, trust_remote_code=arguments.trust_remote_code, allow_pickle=arguments.allow_pickle
     )
     preprocessing = Preprocessing(classifier.image_processor)
-    dataset = ImageDataset(_in_order_of_model(loaded.splits[arguments.split], classifier, name), preprocessing)
+    data = _in_order_of_model(loaded.splits[arguments.split], classifier, name)
+    dataset = ImageDataset(data, preprocessing, max_pixels=loaded.max_image_pixels)
     dataset.class_names = classifier.class_names
     first = accelerator.is_main_process
     if first:
@@ -111,7 +112,7 @@ def _data(model: str, values: dict[str, Any], split: str) -> tuple[Any, dict[str
 
     from datasets import DatasetDict
 
-    from hfcls.data.sources import load_data
+    from hfcls.data.labelled import load_data
     from hfcls.training.run_directory import SETTINGS, read_data_summary, read_settings
 
     run_dir = Path(model)
@@ -168,7 +169,13 @@ def _in_order_of_model(data: Any, classifier: Any, name: str) -> Any:
 
 def _default_output(model: str, values: dict[str, Any]) -> Path:
     """Named after the data, so that one evaluation does not take another's place."""
+    from hashlib import blake2b
+
     path = Path(model)
-    data = next((values[name] for name in _DATA_FLAGS if values.get(name)), values.get("split", "test"))
     base = path if path.is_dir() else Path("runs") / model.replace("/", "--")
-    return base / "evaluation" / Path(data).resolve().name
+    data = next((values[name] for name in _DATA_FLAGS if values.get(name)), None)
+    if data is None:
+        return base / "evaluation" / str(values.get("split", "test"))
+    # Many folders are called test: the whole place tells them apart.
+    place = Path(data).resolve()
+    return base / "evaluation" / f"{place.name}-{blake2b(str(place).encode(), digest_size=3).hexdigest()}"

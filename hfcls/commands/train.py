@@ -68,7 +68,7 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
     """
     values = build_parser().check(values)
     _check(values)
-    from hfcls.data.batches import BatchCollator, ImageDataset
+    from hfcls.data.batches import BatchCollator
     from hfcls.data.transforms import Preprocessing
     from hfcls.training.fit import fit
     from hfcls.training.run_directory import (
@@ -91,14 +91,15 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
     training = build_training_arguments(
         values,
         has_validation="validation" in loaded.splits,
+        streaming=loaded.stream is not None,
         learning_rate=LEARNING_RATE_FROM_SCRATCH
         if model_arguments.model_name_or_path is None
         else LEARNING_RATE_FOR_FINE_TUNING,
     )
     classifier, loaded = _build(model_arguments, loaded, seed=training.seed)
     preprocessing = Preprocessing(classifier.image_processor)
-    splits = {name: ImageDataset(data, preprocessing) for name, data in loaded.splits.items()}
-    settings = _resolve(values, training)
+    splits = _datasets(loaded, preprocessing, only(DataArguments, values), training)
+    settings = _resolve(values, training, loaded)
     checkpoint, notices = _find_checkpoint(run_dir, resume, summary, settings)
     for notice in (*loaded.notices, *classifier.notices, *notices):
         say(f"note: {notice}")
@@ -117,6 +118,7 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
         augmentation=only(AugmentationArguments, values),
         checkpoint=checkpoint,
     )
+    _add_dropped(run_dir, summary, settings, result, say)
     if result.interrupted:
         raise KeyboardInterrupt(
             f"Stopped at step {result.state.global_step} of {result.state.max_steps}, all saved. Go on with:\n"
@@ -126,15 +128,30 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
         return _finish(run_dir, classifier, result, splits, BatchCollator(preprocessing), training, say)
 
 
+def _add_dropped(run_dir: Path, summary: dict[str, Any], settings: dict[str, Any], result: Any, say: Any) -> None:
+    """Writes down what a stream left out."""
+    from hfcls.training.run_directory import write_settings, writing
+
+    if not result.dropped or not _is_first_process():
+        return
+    known = {entry["id"] for entry in summary["dropped"]}
+    summary["dropped"] += [vars(entry) for entry in result.dropped if entry.id not in known]
+    say(f"note: {len(result.dropped)} images of the stream could not be read and were left out: see data.json.")
+    with writing(run_dir):
+        write_settings(run_dir, settings, summary)
+
+
 def _load(values: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """The data, and what ``data.json`` says of it."""
-    from hfcls.data.sources import load_data
+    from hfcls.data.labelled import load_data
 
     loaded = load_data(only(DataArguments, values))
-    if "train" not in loaded.splits:
+    if "train" not in loaded.splits and loaded.stream is None:
         raise UserError(f"{loaded.source} has no train split.")
     summary = loaded.summary()
-    present = [name for name, count in summary["splits"]["train"]["label_counts"].items() if count]
+    present = list(loaded.class_names)
+    if loaded.stream is None:
+        present = [name for name, count in summary["splits"]["train"]["label_counts"].items() if count]
     if len(present) < 2:
         raise UserError(f"All training images are of the class {present[0]!r}: a classifier needs two or more.")
     return loaded, summary
@@ -170,9 +187,37 @@ def _build(arguments: ModelArguments, loaded: Any, *, seed: int) -> tuple[Any, A
     matches = match_names(list(loaded.class_names), classifier.class_names)
     mapping = [index for index in matches if index is not None]
     if len(set(mapping)) == len(matches) == len(classifier.class_names):
-        splits = {k: relabel(data, mapping, list(classifier.class_names)) for k, data in loaded.splits.items()}
+        names = list(classifier.class_names)
+        splits = {k: relabel(data, mapping, names) for k, data in loaded.splits.items()}
+        if loaded.stream is not None:
+            renamed = {name: names[index] for name, index in zip(loaded.class_names, mapping, strict=True)}
+            loaded = replace(loaded, stream=loaded.stream.renamed(renamed, names))
         return classifier, replace(loaded, splits=DatasetDict(splits))
     return load_classifier(name, class_names=loaded.class_names, **options), loaded
+
+
+def _datasets(loaded: Any, preprocessing: Any, arguments: DataArguments, training: Any) -> dict[str, Any]:
+    """The splits as 8-bit pixels of the classifier's size."""
+    from hfcls.data.batches import ImageDataset
+
+    most = loaded.max_image_pixels
+    splits: dict[str, Any] = {
+        name: ImageDataset(data, preprocessing, max_pixels=most) for name, data in loaded.splits.items()
+    }
+    if loaded.stream is not None:
+        from hfcls.data.streams import BUFFER_SIZE, StreamDataset
+
+        splits["train"] = StreamDataset(
+            loaded.stream,
+            preprocessing,
+            seed=training.seed if training.data_seed is None else training.data_seed,
+            buffer_size=arguments.shuffle_buffer_size or BUFFER_SIZE,
+            skip_bad=arguments.on_bad_image == "skip",
+            max_pixels=most,
+            rank=training.process_index,
+            world_size=training.world_size,
+        )
+    return splits
 
 
 def _find_checkpoint(
@@ -184,12 +229,24 @@ def _find_checkpoint(
     if not resume:
         return None, []
     before = read_data_summary(run_dir)
-    if before is not None and any(before[key] != summary[key] for key in ("fingerprint", "ids")):
+    if before is not None and before["class_names"] != summary["class_names"]:
+        raise UserError(
+            f"The classes have changed since {run_dir} was begun, or come in another order (now "
+            f"{', '.join(summary['class_names'][:5])}): restore the data as it was given then."
+        )
+    if before is not None and before["fingerprint"] != summary["fingerprint"]:
         raise UserError(
             f"The data has changed since {run_dir} was begun (fingerprint {before['fingerprint']}, now "
             f"{summary['fingerprint']}): restore it, or train anew in another --output_dir."
         )
-    notices = compare_settings(read_settings(run_dir), settings) if (run_dir / SETTINGS).is_file() else []
+    streamed = "stream" in summary
+    notices = []
+    if (run_dir / SETTINGS).is_file():
+        notices = compare_settings(read_settings(run_dir), settings, streamed=streamed)
+    if streamed:
+        notices.append("A stream has no fingerprint: that its images are still the same is taken on trust.")
+        # What was left out before the stop is not seen again.
+        summary["dropped"] += [entry for entry in (before or {}).get("dropped", []) if entry not in summary["dropped"]]
     checkpoint, more = find_checkpoint(run_dir, resume)
     notices += more
     if checkpoint is None:
@@ -197,8 +254,8 @@ def _find_checkpoint(
     return checkpoint, [*notices, f"The training goes on from {checkpoint}."]
 
 
-def _resolve(values: dict[str, Any], training: Any) -> dict[str, Any]:
-    """Every argument as it was resolved."""
+def _resolve(values: dict[str, Any], training: Any, loaded: Any) -> dict[str, Any]:
+    """Every argument as it was resolved, without those that have no effect in this run."""
     resolved: dict[str, Any] = {}
     for cls in (DataArguments, ModelArguments, AugmentationArguments, MethodArguments):
         resolved |= vars(only(cls, values))
@@ -206,7 +263,10 @@ def _resolve(values: dict[str, Any], training: Any) -> dict[str, Any]:
         value = getattr(training, flag.name)
         value = value.to_dict() if hasattr(value, "to_dict") else getattr(value, "value", value)
         resolved[flag.name] = None if flag.name == "resume_from_checkpoint" else value
-    return {name: value for name, value in resolved.items() if value not in (None, [], {})}
+    idle = {"num_train_epochs"} if loaded.stream is not None else set()
+    if "validation" not in loaded.splits:
+        idle |= {"metric_for_best_model", "greater_is_better", "load_best_model_at_end"}
+    return {n: value for n, value in resolved.items() if value not in (None, [], {}) and n not in idle}
 
 
 def _finish(
@@ -247,7 +307,7 @@ def _headline(classifier: Any, splits: dict[str, Any], summary: dict[str, Any], 
     config = classifier.model.config
     name = getattr(config, "architecture", None) or config.model_type.removeprefix("hfcls_")
     count = sum(p.numel() for p in classifier.model.parameters())
-    sizes = ", ".join(f"{len(data):,} {split}" for split, data in splits.items())
+    sizes = ", ".join(f"{len(data):,} {split}" for split, data in splits.items() if hasattr(data, "labels"))
     length = f"{training.max_steps} steps" if training.max_steps > 0 else _epochs(training)
     optim = getattr(training.optim, "value", training.optim)
     lines = [

@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 from hfcls.data.augmentations import AugmentationPlan
-from hfcls.data.decode import decode_image
-from hfcls.data.draws import sample_keys, uniform_draws
+from hfcls.data.decode import MAX_PIXELS, decode_image
+from hfcls.data.draws import uniform_draws
 from hfcls.data.labels import labels_of
+from hfcls.data.reading import column_of, texts_of
 from hfcls.data.transforms import Preprocessing
 
 
@@ -23,30 +24,39 @@ class ImageDataset(torch.utils.data.Dataset):
     whatever worker it runs, also in one that outlives epochs.
 
     Args:
-        data: with the columns id, image, label.
+        data: with the columns id, image, label, key.
         preprocessing: of the classifier.
+        max_pixels: of a stored image.
     """
 
-    def __init__(self, data: Dataset, preprocessing: Preprocessing):
+    def __init__(self, data: Dataset, preprocessing: Preprocessing, *, max_pixels: int = MAX_PIXELS):
         self._stored = data.cast_column("image", Image(decode=False))
         self._preprocessing = preprocessing
-        self.ids: tuple[str, ...] = tuple(data["id"])
+        self.ids: tuple[str, ...] = tuple(texts_of(data, "id"))
         self.labels = labels_of(data)
+        self.keys = column_of(data, "key").to_numpy()
+        self._max_pixels = max_pixels
         self.class_names = tuple(data.features["label"].names)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """``pixels`` uint8 (3, H, W), ``label``, ``id``, ``epoch``.
+        """``pixels`` uint8 (3, H, W), ``label``, ``id``, ``key``, ``epoch``.
 
         Raises:
             UserError: the image cannot be decoded.
         """
         epoch, position = divmod(index, len(self))
         sample_id = self.ids[position]
-        pixels = self._preprocessing.pixels(decode_image(self._stored[position]["image"], sample_id))
-        return {"pixels": pixels, "label": int(self.labels[position]), "id": sample_id, "epoch": epoch}
+        image = decode_image(self._stored[position]["image"], sample_id, max_pixels=self._max_pixels)
+        return {
+            "pixels": self._preprocessing.pixels(image),
+            "label": int(self.labels[position]),
+            "id": sample_id,
+            "key": self.keys[position],
+            "epoch": epoch,
+        }
 
 
 class BatchCollator:
@@ -62,15 +72,19 @@ class BatchCollator:
         self._plan = plan
 
     def __call__(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
-        """``pixel_values`` float32 (N, 3, H, W), ``labels`` int64 (N,), ``ids``."""
+        """``pixel_values`` float32 (N, 3, H, W), ``labels`` int64 (N,), ``ids``; ``dropped`` images of a stream."""
         pixels = torch.stack([sample["pixels"] for sample in samples])
         ids = [sample["id"] for sample in samples]
         if self._plan is not None and self._plan.augmentations:
             epochs = np.array([sample["epoch"] for sample in samples])
             size = (pixels.shape[2], pixels.shape[3])
-            pixels = self._plan.apply(pixels, self._plan.draw(sample_keys(ids), epochs, size))
+            keys = np.array([sample["key"] for sample in samples], dtype=np.uint64)
+            pixels = self._plan.apply(pixels, self._plan.draw(keys, epochs, size))
         labels = torch.tensor([sample["label"] for sample in samples])
-        return {"pixel_values": self._preprocessing.normalize(pixels), "labels": labels, "ids": ids}
+        batch = {"pixel_values": self._preprocessing.normalize(pixels), "labels": labels, "ids": ids}
+        if dropped := [entry for sample in samples for entry in sample.get("dropped", ())]:
+            batch["dropped"] = dropped
+        return batch
 
 
 class EpochSampler(Sampler[int]):
@@ -84,11 +98,14 @@ class EpochSampler(Sampler[int]):
 
     def __init__(self, dataset: ImageDataset, seed: int, *, balanced: bool = False):
         self._count = len(dataset)
-        self._keys = sample_keys(dataset.ids)
+        # In the order of the keys, so that the order of the container plays no part.
+        self._positions = np.argsort(dataset.keys, kind="stable")
+        self._keys = dataset.keys[self._positions]
         self._seed = seed
         self._cumulative: np.ndarray | None = None
         if balanced:
-            weights = 1.0 / np.bincount(dataset.labels)[dataset.labels]
+            labels = dataset.labels[self._positions]
+            weights = 1.0 / np.bincount(labels)[labels]
             self._cumulative = np.cumsum(weights) / weights.sum()
         self.epoch = 0
 
@@ -105,7 +122,7 @@ class EpochSampler(Sampler[int]):
             order = np.argsort(draws, kind="stable")
         else:
             order = np.minimum(np.searchsorted(self._cumulative, draws, side="right"), self._count - 1)
-        yield from (order + self.epoch * self._count).tolist()
+        yield from (self._positions[order] + self.epoch * self._count).tolist()
 
 
 def class_weights(labels: np.ndarray, class_count: int) -> Tensor:

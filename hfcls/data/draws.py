@@ -9,9 +9,9 @@ _GOLDEN = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
 
 
-def sample_keys(ids: Sequence[str]) -> np.ndarray:
-    """One 64-bit key for each sample id, uint64 (N,)."""
-    digests = b"".join(blake2b(sample_id.encode("utf-8", "surrogatepass"), digest_size=8).digest() for sample_id in ids)
+def text_keys(texts: Sequence[str]) -> np.ndarray:
+    """One 64-bit key for each text, uint64 (N,)."""
+    digests = b"".join(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts)
     return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
 
 
@@ -22,7 +22,7 @@ def uniform_draws(keys: np.ndarray, *, seed: int, epoch: int | np.ndarray, strea
     batches, workers, processes and a resumed run get the same numbers.
 
     Args:
-        keys: uint64 (N,), from `sample_keys`.
+        keys: uint64 (N,), one for each sample.
         epoch: one for all, or int (N,).
         stream: tells apart those who draw for the same sample.
         count: draws for each sample.

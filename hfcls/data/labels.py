@@ -2,18 +2,25 @@
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 from datasets import ClassLabel, Dataset
 
+from hfcls.data.reading import column_of, set_column
 from hfcls.errors import UserError, suggest
 
 # ImageNet-style names: "n02012849 crane" and plain "crane" mean the same class.
 _WORDNET_ID = re.compile(r"^n\d{8}[ _]")
 
 
-def align_splits(splits: dict[str, Dataset]) -> tuple[dict[str, Dataset], list[str]]:
+def align_splits(
+    splits: dict[str, Dataset], trained_on: Sequence[str] | None = None
+) -> tuple[dict[str, Dataset], list[str]]:
     """Gives all splits the class list of ``train`` (of the only split where there is none), matched by name.
+
+    Args:
+        trained_on: the class list, where train itself is not here.
 
     Returns:
         The splits, and notices for the user.
@@ -21,15 +28,20 @@ def align_splits(splits: dict[str, Dataset]) -> tuple[dict[str, Dataset], list[s
     Raises:
         UserError: a split has images of a class that train has none of.
     """
-    reference = "train" if "train" in splits else next(iter(splits))
-    names = splits[reference].features["label"].names
-    trained = _counts(splits[reference])
+    if trained_on is None:
+        reference = "train" if "train" in splits else next(iter(splits))
+        names = splits[reference].features["label"].names
+        trained = _counts(splits[reference])
+    else:
+        reference, names, trained = "train", list(trained_on), np.ones(len(trained_on), dtype=int)
     notices = []
     aligned = {}
+    positions = {name: index for index, name in enumerate(names)}
+    trained_names = dict(zip(names, trained.tolist(), strict=True))
     for split, data in splits.items():
         own = data.features["label"].names
         present = {own[index] for index, count in enumerate(_counts(data)) if count}
-        unknown = [name for name in present if name not in names or not trained[names.index(name)]]
+        unknown = [name for name in present if not trained_names.get(name)]
         if unknown:
             first = sorted(unknown)[0]
             raise UserError(
@@ -39,13 +51,25 @@ def align_splits(splits: dict[str, Dataset]) -> tuple[dict[str, Dataset], list[s
         absent = [name for name, count in zip(names, trained, strict=True) if count and name not in present]
         if absent:
             notices.append(f"The {split} split has no image of {absent[0]!r}{_and_more(absent)}.")
-        aligned[split] = (
-            data if own == names else relabel(data, [names.index(n) if n in names else -1 for n in own], names)
-        )
+        aligned[split] = data if own == names else relabel(data, [positions.get(n, -1) for n in own], names)
+    notices += _look_alikes(names)
     idle = [name for name, count in zip(names, trained, strict=True) if not count]
     if idle:
         notices.append(f"{len(idle)} declared classes have no image at all, such as {idle[0]!r}.")
     return aligned, notices
+
+
+def _look_alikes(names: list[str]) -> list[str]:
+    """Says which classes differ in case or spaces alone."""
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(" ".join(name.casefold().replace("_", " ").split()), []).append(name)
+    return [
+        f"The classes {' and '.join(map(repr, group))} differ in case or spaces alone: if they are one class, merge "
+        "them with --class_mapping."
+        for group in alike.values()
+        if len(group) > 1
+    ]
 
 
 def match_names(data_names: list[str], model_names: tuple[str, ...]) -> list[int | None]:
@@ -79,12 +103,12 @@ def relabel(data: Dataset, mapping: list[int], names: list[str]) -> Dataset:
     counts = Counter(names)
     unique = [f"{name} ({index})" if counts[name] > 1 else name for index, name in enumerate(names)]
     labels = np.asarray(mapping)[labels_of(data)]
-    return data.remove_columns("label").add_column("label", labels.tolist(), feature=ClassLabel(names=unique))
+    return set_column(data, "label", labels.tolist(), ClassLabel(names=unique))
 
 
 def labels_of(data: Dataset) -> np.ndarray:
     """The labels, int64 (N,)."""
-    return np.asarray(data.with_format("numpy")["label"], dtype=np.int64).reshape(-1)
+    return column_of(data, "label").to_numpy()
 
 
 def _counts(data: Dataset) -> np.ndarray:

@@ -1,143 +1,74 @@
-"""From the data flags to one `DatasetDict` with ``id``, ``image``, ``label``, and what there is to say about it."""
+"""From the data flags to splits of images, whatever they came in: a row for each kind of source."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from hashlib import blake2b
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from datasets import Dataset, DatasetDict, Image
+from datasets import ClassLabel, Dataset, Features, Image, Value, concatenate_datasets
 
 from hfcls.arguments import DataArguments
+from hfcls.data.archives import is_archive, pack_archive
+from hfcls.data.choices import choose_samples, map_classes, read_class_mapping
+from hfcls.data.columns import LABEL_NAMES, Columns
 from hfcls.data.digits import read_digits
-from hfcls.data.folder import read_folder
-from hfcls.data.labels import align_splits, labels_of
-from hfcls.data.splits import carve
-from hfcls.data.tables import parquet_files, read_hub, read_parquet, read_saved, standard_columns
+from hfcls.data.folder import loose_images, read_folder
+from hfcls.data.groups import group_by_pattern
+from hfcls.data.layout import SPLIT_FOLDERS, arrange, is_image_name, listing, natural_order
+from hfcls.data.reading import Reading, set_column, texts_of
+from hfcls.data.rows import open_table
+from hfcls.data.stored import parquet_files, read_arrow, read_hub, read_parquet, read_saved
+from hfcls.data.tables import metadata_file, read_table
+from hfcls.data.webdataset import images_of, looks_like_webdataset, read_shards
 from hfcls.errors import UserError
 
-VALIDATION_FRACTION, TEST_FRACTION = 0.1, 0.2
-# Below zero: those from zero on belong to the augmentations.
-VALIDATION_STREAM, TEST_STREAM = -11, -10
+TABLE_SUFFIXES = frozenset((".csv", ".tsv", ".jsonl", ".json"))
+SPLITS = ("train", "validation", "test")
+_EXPECTED = (
+    "expected a folder with one folder of images per class, a zip or tar of that, a CSV, TSV, JSONL or Parquet file, "
+    "WebDataset shards, or what save_to_disk wrote"
+)
 
 
 @dataclass(frozen=True)
-class LabelledData:
-    """All splits of a data set.
+class RawData:
+    """The splits as they are given: nothing aligned, checked or carved.
 
     Attributes:
-        splits: ``train`` and, where they exist or were carved, ``validation`` and ``test``; columns id, image, label.
-        origins: for each split, in words, where it came from.
+        splits: columns id, image, label (each split with a class list of its own), and group where there is one.
         notices: what was left out or looks odd, for the user.
         source: in words, where all of it came from.
     """
 
-    splits: DatasetDict
-    origins: dict[str, str]
+    splits: dict[str, Dataset]
     notices: tuple[str, ...]
     source: str
 
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """K names; a label is an index into them."""
-        return tuple(next(iter(self.splits.values())).features["label"].names)
 
-    def summary(self) -> dict[str, Any]:
-        """What ``data.json`` holds."""
-        names = self.class_names
-        splits = {}
-        for split, data in self.splits.items():
-            counts = np.bincount(labels_of(data), minlength=len(names)).tolist()
-            splits[split] = {
-                "n": len(data),
-                "from": self.origins[split],
-                "fingerprint": fingerprint(data),
-                "label_counts": dict(zip(names, counts, strict=True)),
-            }
-        total = blake2b("".join(f"{k}{v['fingerprint']}" for k, v in sorted(splits.items())).encode(), digest_size=16)
-        return {
-            "source": self.source,
-            "fingerprint": total.hexdigest(),
-            "ids": _digest_of_ids(self.splits),
-            "class_names": list(names),
-            "splits": splits,
-            "dropped": [],
-            "notices": list(self.notices),
-        }
-
-
-def load_data(
-    arguments: DataArguments, *, splits_needed: tuple[str, ...] = ("train", "validation", "test")
-) -> LabelledData:
-    """Loads, aligns and splits the data that the flags name.
-
-    Args:
-        splits_needed: splits to carve out of train where they don't exist.
+def read_data(arguments: DataArguments) -> RawData:
+    """Reads what the flags name, and applies the user's own list of samples, classes and groups.
 
     Raises:
         UserError: the flags contradict each other, or the data is not as they say.
     """
-    raw, notices, source = _read(arguments)
-    splits, more = align_splits(raw)
-    origins = dict.fromkeys(splits, "given")
-    if "train" in splits:
-        for stream, split, given, default in (
-            (TEST_STREAM, "test", arguments.test_fraction, TEST_FRACTION),
-            (VALIDATION_STREAM, "validation", arguments.validation_fraction, VALIDATION_FRACTION),
-        ):
-            if split in splits and given is not None:
-                raise UserError(f"--{split}_fraction would have no effect: the data has a {split} split of its own.")
-            fraction = default if given is None else given
-            if not 0 <= fraction < 1:
-                raise UserError(f"--{split}_fraction is {fraction}: expected a share of train from 0 up to 1.")
-            if split not in splits and fraction and split in splits_needed:
-                _carve_out(splits, split, fraction, arguments.split_seed, stream)
-                origins[split] = f"{fraction:.0%} of train, stratified, split seed {arguments.split_seed}"
-    elif arguments.validation_fraction is not None or arguments.test_fraction is not None:
-        raise UserError(
-            "--validation_fraction and --test_fraction need a train split to carve from: the data has none."
-        )
-    ordered = {split: splits[split] for split in ("train", "validation", "test") if split in splits}
-    return LabelledData(DatasetDict(ordered), origins, tuple(notices + more), source)
+    reading, source = _read(arguments)
+    splits, notices = reading.splits, list(reading.notices)
+    if arguments.samples:
+        splits, more = choose_samples(splits, arguments.samples)
+        notices += more
+    if arguments.class_mapping:
+        splits, more = map_classes(splits, read_class_mapping(arguments.class_mapping), arguments.class_mapping)
+        notices += more
+    if arguments.group_pattern:
+        if arguments.group_column_name:
+            raise UserError("--group_pattern and --group_column_name both say what the groups are: give one of them.")
+        splits = group_by_pattern(splits, arguments.group_pattern)
+    return RawData({split: splits[split] for split in SPLITS if split in splits}, tuple(notices), source)
 
 
-def fingerprint(data: Dataset) -> str:
-    """A digest of the images' stored bytes and their class names, whatever their order and container."""
-    names = data.features["label"].names
-    digests = []
-    for cell, label in _cells(data):
-        cell = cell or {"bytes": b"", "path": None}
-        content = cell["bytes"] if cell["bytes"] is not None else Path(cell["path"]).read_bytes()
-        digests.append(blake2b(content, digest_size=16).digest() + names[label].encode("utf-8", "surrogatepass"))
-    return blake2b(b"".join(sorted(digests)), digest_size=16).hexdigest()
-
-
-def _digest_of_ids(splits: DatasetDict) -> str:
-    """The ids in their order: order and augmentation of a training hang on them."""
-    text = "\0".join(f"{split}\0" + "\0".join(data["id"]) for split, data in sorted(splits.items()))
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
-def _cells(data: Dataset) -> Iterator[tuple[dict[str, Any], int]]:
-    stored = data.cast_column("image", Image(decode=False))
-    for batch in stored.iter(batch_size=256):
-        yield from zip(batch["image"], batch["label"], strict=True)
-
-
-def _carve_out(splits: dict[str, Dataset], split: str, fraction: float, seed: int, stream: int) -> None:
-    train = splits["train"]
-    stays, goes = carve(list(train["id"]), labels_of(train), fraction, seed=seed, stream=stream)
-    splits["train"], splits[split] = train.select(stays), train.select(goes)
-
-
-def _read(arguments: DataArguments) -> tuple[dict[str, Dataset], list[str], str]:
-    """The splits as they are stored, notices, and the source in words."""
-    directories = {
-        split: directory
-        for split in ("train", "validation", "test")
-        if (directory := getattr(arguments, f"{split}_dir")) is not None
-    }
+def _read(arguments: DataArguments) -> tuple[Reading, str]:
+    """The splits as they are stored, and the source in words."""
+    directories = {s: path for s in SPLITS if (path := getattr(arguments, f"{s}_dir")) is not None}
     if arguments.dataset_name is not None and directories:
         raise UserError(
             f"--dataset_name and --{next(iter(directories))}_dir both say where the data is: give one of them."
@@ -146,86 +77,271 @@ def _read(arguments: DataArguments) -> tuple[dict[str, Dataset], list[str], str]
         return _read_named(arguments, arguments.dataset_name)
     if not directories:
         raise UserError("No data: give --train_dir FOLDER or --dataset_name NAME (`digits` is built in).")
-    for unused in ("dataset_config_name", "dataset_revision"):
-        if getattr(arguments, unused) is not None:
-            raise UserError(f"--{unused} would have no effect: it goes with a Hub id in --dataset_name.")
-    splits: dict[str, Dataset] = {}
-    notices: list[str] = []
+    _refuse_hub_flags(arguments)
     alone = len(directories) == 1
+    reading = Reading()
     for split, directory in directories.items():
-        read, more = read_path(Path(directory), arguments, prefix="" if alone or split == "train" else f"{split}/")
-        notices += more
+        own = read_path(Path(directory), arguments)
+        reading.notices += own.notices
         if alone and split == "train":
-            splits = read
-        elif len(read) > 1:
+            reading.splits = own.splits
+        elif len(own.splits) > 1:
             raise UserError(
-                f"{directory} has splits of its own ({', '.join(read)}): give it alone, as --train_dir, "
+                f"{directory} has splits of its own ({', '.join(own.splits)}): give it alone, as --train_dir, "
                 f"or name the folder of the {split} split."
             )
         else:
-            splits[split] = next(iter(read.values()))
-    return splits, notices, ", ".join(directories.values())
+            (data,) = own.splits.values()
+            reading.splits[split] = data if alone or split == "train" else _prefixed(data, f"{split}/")
+    return reading, ", ".join(directories.values())
 
 
-def _read_named(arguments: DataArguments, name: str) -> tuple[dict[str, Dataset], list[str], str]:
-    hub = False
-    notices: list[str] = []
+def _read_named(arguments: DataArguments, name: str) -> tuple[Reading, str]:
     if name == "digits":
-        for unused in ("image_column_name", "label_column_name"):
+        _refuse_hub_flags(arguments)
+        for unused in ("image_column_name", "label_column_name", "group_column_name", "image_dir"):
             if getattr(arguments, unused) is not None:
                 raise UserError(f"--{unused} would have no effect: digits has one image and one label column.")
-        read, source = read_digits(), "the handwritten digits of scikit-learn"
-    elif Path(name).exists():
-        (read, notices), source = read_path(Path(name), arguments, prefix=""), name
-    elif name.count("/") > 1 or name.startswith((".", "/", "~")):
-        raise UserError(f"--dataset_name {name} does not exist: expected a directory, a Hub id or `digits`.")
+        return Reading(read_digits()), "the handwritten digits of scikit-learn"
+    if Path(name).exists():
+        _refuse_hub_flags(arguments)
+        return read_path(Path(name), arguments), name
+    if name.count("/") > 1 or name.startswith((".", "/", "~")):
+        raise UserError(f"--dataset_name {name} does not exist: expected a path, a Hub id or `digits`.")
+    reading = read_hub(name, arguments.dataset_config_name, arguments.dataset_revision, columns_of(arguments))
+    return reading, f"the Hub data set {name}"
+
+
+def _refuse_hub_flags(arguments: DataArguments) -> None:
+    for unused in ("dataset_config_name", "dataset_revision"):
+        if getattr(arguments, unused) is not None:
+            raise UserError(f"--{unused} would have no effect: it goes with a Hub id in --dataset_name.")
+
+
+def columns_of(arguments: DataArguments, *, labelled: bool = True) -> Columns:
+    """What the flags say about the columns of a table."""
+    return Columns(
+        image=arguments.image_column_name,
+        label=arguments.label_column_name,
+        group=arguments.group_column_name,
+        labelled=labelled,
+        path_root=None if arguments.image_dir is None else Path(arguments.image_dir),
+    )
+
+
+def load_images(paths: list[str], arguments: DataArguments) -> Dataset:
+    """Images without a thought for labels: files, folders at any depth, archives, tables, data sets.
+
+    Args:
+        paths: in the order wanted; none where the flags name the data.
+
+    Returns:
+        The columns ``id`` (unique: the path of a file, the path of an archive or table and the name inside, or
+        ``split/row``) and ``image``.
+
+    Raises:
+        UserError: a path does not exist or holds no images.
+    """
+    if not paths:
+        reading, _ = _read(arguments)
+        parts = list(reading.splits.values())
     else:
-        hub = True
-        loaded = read_hub(name, arguments.dataset_config_name, arguments.dataset_revision)
-        known = {split: data for split, data in loaded.items() if split in {"train", "validation", "test"}}
-        notices = [f"The split {split!r} of {name} was left out." for split in loaded if split not in known]
-        if not known:
-            raise UserError(f"{name} has the splits {', '.join(loaded)}: expected train, validation or test.")
-        read, source = _columns(known, arguments, ""), f"the Hub data set {name}"
-    if not hub and (arguments.dataset_config_name or arguments.dataset_revision):
-        raise UserError("--dataset_config_name and --dataset_revision would have no effect: they go with a Hub id.")
-    return read, notices, source
+        parts = [part for path in paths for part in _images_at(Path(path), arguments, alone=len(paths) == 1)]
+    data = concatenate_datasets([part.select_columns(["id", "image"]) for part in parts])
+    repeated = [sample_id for sample_id, times in Counter(texts_of(data, "id")).items() if times > 1]
+    if repeated:
+        raise UserError(f"{repeated[0]!r} is named more than once: name each image once.")
+    return data
 
 
-def read_path(path: Path, arguments: DataArguments, *, prefix: str) -> tuple[dict[str, Dataset], list[str]]:
+def _images_at(path: Path, arguments: DataArguments, *, alone: bool) -> list[Dataset]:
+    if path.is_file() and is_image_name(path.name):
+        return [_files([str(path)], [str(path)])]
+    kind = kind_of(path)
+    if kind == "folder" or (kind in {"metadata", "archives"} and arguments.image_column_name is None):
+        names = loose_images(path)
+        if names:
+            return [_files([str(path / name) for name in names], [str(path / name) for name in names])]
+        if kind == "folder":
+            raise UserError(f"{path} holds no image files.")
+    splits = read_path(path, arguments, labelled=False).splits
+    prefix = "" if alone and kind not in {"archive", "archives"} else f"{path}/"
+    return [_prefixed(data, prefix) if prefix else data for data in splits.values()]
+
+
+def _files(ids: list[str], paths: list[str]) -> Dataset:
+    features = Features({"id": Value("string"), "image": Image()})
+    return Dataset.from_dict({"id": ids, "image": [{"path": p, "bytes": None} for p in paths]}, features=features)
+
+
+# -- paths ---------------------------------------------------------------------------------------------
+
+
+def kind_of(path: Path) -> str:
+    """Which kind of source a path is: a key of `READERS`.
+
+    Raises:
+        UserError: it does not exist, or is a file of no known kind.
+    """
+    if not path.exists():
+        raise UserError(f"{path} does not exist: {_EXPECTED}.")
+    if path.is_file():
+        if path.suffix.lower() in TABLE_SUFFIXES:
+            return "table"
+        if path.suffix.lower() in {".parquet", ".arrow"}:
+            return path.suffix.lower()[1:]
+        if is_archive(path):
+            return "archive"
+        raise UserError(f"{path} is a file of no known kind: {_EXPECTED}.")
+    if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
+        return "saved"
+    if metadata_file(path) is not None:
+        return "metadata"
+    if found := parquet_files(path):
+        _refuse_class_folders_beside(path, next(iter(found.values()))[0])
+        return "parquet"
+    return "archives" if archives_in(path) else "folder"
+
+
+def _refuse_class_folders_beside(path: Path, parquet: str) -> None:
+    """Of Parquet files and class folders in one place, only one can be the data."""
+    for folder in sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
+        image = next((entry for entry in folder.iterdir() if is_image_name(entry.name)), None)
+        if image is not None:
+            raise UserError(
+                f"{path} holds the table {Path(parquet).name} and folders of images such as {folder.name}: name the "
+                "table itself, or move one of the two away."
+            )
+
+
+def read_path(path: Path, arguments: DataArguments, *, labelled: bool = True) -> Reading:
     """Reads a local file or directory, whatever its kind.
 
     Args:
-        prefix: goes before each id, so that ids of several directories differ.
+        labelled: without it, images alone are enough.
 
     Raises:
         UserError: it does not exist, or holds no images in any known layout.
     """
-    if not path.exists():
-        raise UserError(f"{path} does not exist: expected a folder with one folder of images per class.")
-    if path.is_file() and path.suffix != ".parquet":
-        raise UserError(f"{path} is a file: expected a folder with one folder of images per class.")
-    if path.is_dir() and ((path / "dataset_dict.json").is_file() or (path / "state.json").is_file()):
-        return _columns(read_saved(path), arguments, prefix), []
-    if parquet_files(path):
-        return _columns(read_parquet(path), arguments, prefix), []
-    for unused in ("image_column_name", "label_column_name"):
-        if getattr(arguments, unused) is not None:
+    kind = kind_of(path)
+    has_columns = kind in {"saved", "parquet", "arrow", "table", "metadata"}
+    for unused in ("image_column_name", "label_column_name", "group_column_name"):
+        if not has_columns and getattr(arguments, unused) is not None and not kind.startswith("archive"):
             raise UserError(f"--{unused} would have no effect: {path} is a folder of images, not a table.")
-    reading = read_folder(path)
-    if not prefix:
-        return reading.splits, reading.notices
-    renamed = {}
-    for split, data in reading.splits.items():
-        ids = [prefix + sample_id for sample_id in data["id"]]
-        renamed[split] = data.remove_columns("id").add_column("id", ids, feature=data.features["id"])
-    return renamed, reading.notices
+    if arguments.image_dir is not None and kind not in {"table", "metadata", "parquet"}:
+        raise UserError(f"--image_dir would have no effect: {path} is no table of paths.")
+    return READERS[kind](path, columns_of(arguments, labelled=labelled))
 
 
-def _columns(splits: dict[str, Dataset], arguments: DataArguments, prefix: str) -> dict[str, Dataset]:
-    return standard_columns(
-        splits,
-        image_column_name=arguments.image_column_name,
-        label_column_name=arguments.label_column_name,
-        prefix=prefix,
-    )
+def _read_metadata(path: Path, columns: Columns) -> Reading:
+    """A folder whose metadata file lists the images; where it has no labels, the folders are the classes."""
+    file = metadata_file(path)
+    assert file is not None
+    has_labels = any(name.casefold() in LABEL_NAMES for name in open_table(file).names)
+    if has_labels or columns.label is not None or not columns.labelled:
+        return read_table(file, columns)
+    listed = read_table(file, replace(columns, labelled=False))
+    data = concatenate_datasets(list(listed.splits.values()))
+    rows = {sample_id: row for row, sample_id in enumerate(texts_of(data, "id"))}
+    layout = arrange(rows, root=str(path))
+    splits = {}
+    for split, entries in layout.splits.items():
+        if len(listed.splits) == 1:
+            chosen = {split: entries}
+        else:
+            # The table's own column says what is train and what is test.
+            own = {name: part for part, there in listed.splits.items() for name in texts_of(there, "id")}
+            chosen = {part: [entry for entry in entries if own[entry[0]] == part] for part in listed.splits}
+        for part, members in chosen.items():
+            if members:
+                labels = [label for _, label in members]
+                splits[part] = _with_labels(data.select([rows[name] for name, _ in members]), labels)
+    return Reading(splits, listed.notices + layout.notices)
+
+
+def _read_archive(path: Path, columns: Columns) -> Reading:
+    """A zip or tar: WebDataset where labels lie beside the images, else folders."""
+    packed = pack_archive(path)
+    names = texts_of(packed, "name")
+    if looks_like_webdataset(names):
+        return _read_shards([path], columns)
+    _refuse_columns(path, columns)
+    if not columns.labelled:
+        return Reading({"train": images_of(packed, [i for i, name in enumerate(names) if is_image_name(name)])})
+    rows = {name: row for row, name in enumerate(names)}
+    layout = arrange(names, root=str(path))
+    splits = {
+        split: _with_labels(images_of(packed, [rows[name] for name, _ in entries]), [label for _, label in entries])
+        for split, entries in layout.splits.items()
+    }
+    return Reading(splits, layout.notices)
+
+
+def _read_archives(path: Path, columns: Columns) -> Reading:
+    """A folder of archives: WebDataset shards, or one archive a split."""
+    archives = archives_in(path)
+    if all(looks_like_webdataset(texts_of(pack_archive(archive), "name")) for archive in archives):
+        return _read_shards(archives, columns)
+    reading = Reading()
+    for archive in archives:
+        stem = archive.name.partition(".")[0]
+        split = SPLIT_FOLDERS.get(stem.lower(), "train" if len(archives) == 1 else None)
+        if split is None or split in reading.splits:
+            raise UserError(
+                f"{path} holds the archives {listing(a.name for a in archives)}: expected WebDataset shards, or one "
+                "archive for each split (train, validation, test)."
+            )
+        own = _read_archive(archive, columns)
+        if len(own.splits) > 1:
+            raise UserError(f"{archive} has splits of its own ({', '.join(own.splits)}): give that file alone.")
+        (data,) = own.splits.values()
+        reading.splits[split] = _prefixed(data, f"{stem}/") if len(archives) > 1 else data
+        reading.notices += own.notices
+    return reading
+
+
+def _read_shards(paths: list[Path], columns: Columns) -> Reading:
+    if columns.image is not None:
+        raise UserError(f"--image_column_name would have no effect: in {paths[0].name} each sample has one image.")
+    return read_shards(paths, labelled=columns.labelled, label_key=columns.label, group_key=columns.group)
+
+
+def _read_class_folders(path: Path, columns: Columns) -> Reading:
+    return read_folder(path)
+
+
+def _refuse_columns(path: Path, columns: Columns) -> None:
+    if columns.image or columns.label or columns.group:
+        raise UserError(f"{path} is an archive of folders, not a table: column flags would have no effect.")
+
+
+READERS: dict[str, Callable[[Path, Columns], Reading]] = {
+    "folder": _read_class_folders,
+    "archive": _read_archive,
+    "archives": _read_archives,
+    "table": read_table,
+    "metadata": _read_metadata,
+    "parquet": read_parquet,
+    "arrow": read_arrow,
+    "saved": read_saved,
+}
+
+
+def archives_in(path: Path) -> list[Path]:
+    """Archives in a folder that has nothing else to offer."""
+    entries = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
+    found = [entry for entry in entries if entry.is_file() and is_archive(entry)]
+    if not found or any(entry.is_dir() and entry.name != "__MACOSX" for entry in entries):
+        return []
+    return sorted(found, key=lambda entry: natural_order(entry.name))
+
+
+def _with_labels(data: Dataset, labels: list[str]) -> Dataset:
+    names = list(dict.fromkeys(labels))
+    positions = {name: index for index, name in enumerate(names)}
+    return set_column(data, "label", [positions[label] for label in labels], ClassLabel(names=names))
+
+
+def _prefixed(data: Dataset, prefix: str) -> Dataset:
+    ids = [prefix + sample_id for sample_id in texts_of(data, "id")]
+    return set_column(data, "id", ids, Value("string"))

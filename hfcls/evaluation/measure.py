@@ -78,7 +78,7 @@ def write_results(
         "train_loss": result.train_loss,
         "train_runtime": round(result.seconds, 3),
         "train_samples_per_second": result.samples_per_second,
-        "train_samples": len(splits["train"]),
+        "train_samples": len(splits["train"]) if hasattr(splits["train"], "labels") else None,
         "epoch": result.state.epoch,
         "step": result.state.global_step,
     }
@@ -90,7 +90,8 @@ def write_results(
         prefix = "eval" if split == "validation" else split
         speed[f"{prefix}_samples_per_second"] = figures[f"{prefix}_samples_per_second"]
     shown = splits.get("test") or splits.get("validation") or splits["train"]
-    speed |= measure_latency(result.model, shown, collator, device=device)
+    if hasattr(shown, "labels"):
+        speed |= measure_latency(result.model, shown, collator, device=device)
     speed |= {"peak_memory_mb": peak_memory_mb(device), "hardware": describe_hardware(device)}
     content = {"splits": measured, "speed": speed}
     write_json(run_dir / "train_results.json", train)

@@ -15,7 +15,7 @@ from html import escape
 import numpy as np
 from PIL import Image
 
-from hfcls.evaluation.svg import (
+from hfcls.pages.svg import (
     BOTTOM,
     HEIGHT,
     TOP,

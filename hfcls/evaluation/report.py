@@ -6,19 +6,18 @@ from the two calibration figures, which are drawn from the saved predictions.
 
 import json
 import math
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import yaml
 
 from hfcls.errors import UserError
 from hfcls.evaluation import plots
 from hfcls.evaluation.run_facts import MAX_OPEN_CLASSES, build_data, build_dropped, build_settings, build_speed
+from hfcls.pages.render import render_page
 from hfcls.structures import Predictions
 
 # Name in metrics.json -> title, and what it says in a few words.
@@ -45,8 +44,6 @@ METRICS = {
 CARDS = ("accuracy", "balanced_accuracy", "f1_macro", "roc_auc", "roc_auc_macro", "mcc", "log_loss", "ece")
 NOT_PERCENT = {"log_loss", "brier", "ece", "mcc", "cohen_kappa"}
 MAX_CELLS_CLASSES = 30
-# Characters that HTML and XML forbid, and lone surrogates of undecodable file names.
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 def save_report(run_dir: Path | str) -> Path:
@@ -101,14 +98,7 @@ def render_report(run_dir: Path | str) -> str:
         "ramps": {"light": plots.RAMP_LIGHT, "dark": plots.RAMP_DARK},
         "edges": [f"{100 * edge:g}" for edge in plots.SHARE_EDGES],
     }
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return _FORBIDDEN.sub("\ufffd", environment.get_template("report.html.j2").render(context))
+    return render_page(Path(__file__).with_name("report.html.j2"), context)
 
 
 def format_value(value: float | None, key: str = "", *, digits: int = 1) -> str:

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 import yaml
 from accelerate import Accelerator
+from accelerate.utils import gather_object
+from torch.utils.data import IterableDataset
 from transformers import (
     EvalPrediction,
     PreTrainedModel,
@@ -20,7 +22,7 @@ from transformers import (
 
 from hfcls.arguments import AugmentationArguments, MethodArguments
 from hfcls.data.augmentations import AUGMENTATIONS, AugmentationPlan
-from hfcls.data.batches import BatchCollator, EpochSampler, ImageDataset, class_weights
+from hfcls.data.batches import BatchCollator, EpochSampler, class_weights
 from hfcls.data.transforms import Preprocessing
 from hfcls.errors import UserError, suggest
 from hfcls.methods import METHODS
@@ -44,6 +46,7 @@ class Fit:
         samples_per_second: of this session; None where it had no step left to make.
         accelerator: for what comes after.
         interrupted: Ctrl-C ended it before its time.
+        dropped: images of a stream that could not be read, from all processes.
     """
 
     model: PreTrainedModel
@@ -53,11 +56,12 @@ class Fit:
     samples_per_second: float | None
     accelerator: Accelerator
     interrupted: bool
+    dropped: tuple[Any, ...] = ()
 
 
 def fit(
     classifier: Classifier,
-    splits: dict[str, ImageDataset],
+    splits: dict[str, Any],
     *,
     preprocessing: Preprocessing,
     training: TrainingArguments,
@@ -68,18 +72,22 @@ def fit(
     """Trains a classifier.
 
     Args:
-        splits: ``train`` and, where there is one, ``validation``.
+        splits: ``train`` (an `ImageDataset` or a `StreamDataset`) and, where there is one, ``validation``.
         checkpoint: to go on from.
 
     Raises:
         UserError: an image cannot be decoded, or a setting does not fit the data.
     """
     train, validation = splits["train"], splits.get("validation")
+    streamed = isinstance(train, IterableDataset)
+    if streamed and (method.weighted_sampling or method.class_weight == "auto"):
+        unused = "weighted_sampling" if method.weighted_sampling else "class_weight auto"
+        raise UserError(f"--{unused} needs the class counts beforehand, which --streaming does not know.")
     seed = training.seed if training.data_seed is None else training.data_seed
     plan = AugmentationPlan(build_augmentations(augmentation), seed)
     learner = METHODS["supervised"](
         label_smoothing=training.label_smoothing_factor,
-        class_weight=read_class_weight(method.class_weight, train.labels, train.class_names),
+        class_weight=read_class_weight(method.class_weight, None if streamed else train.labels, train.class_names),
     )
     interruptible, clock = Interruptible(), Clock()
     callbacks: list[Any] = [interruptible, clock]
@@ -97,7 +105,7 @@ def fit(
             model=classifier.model,
             args=unsmoothed,
             method=learner,
-            sampler=EpochSampler(train, seed, balanced=method.weighted_sampling),
+            sampler=None if streamed else EpochSampler(train, seed, balanced=method.weighted_sampling),
             train_collator=BatchCollator(preprocessing, plan),
             data_collator=BatchCollator(preprocessing),
             train_dataset=train,
@@ -124,6 +132,7 @@ def fit(
         samples_per_second=(speed or None) if made else None,
         accelerator=trainer.accelerator,
         interrupted=interruptible.interrupted and trainer.state.global_step < trainer.state.max_steps,
+        dropped=tuple({entry.id: entry for entry in gather_object(list(trainer.dropped.values()))}.values()),
     )
 
 
@@ -140,7 +149,7 @@ def build_augmentations(arguments: AugmentationArguments) -> tuple[Any, ...]:
     return tuple(make(value) for name, make in AUGMENTATIONS.items() if (value := getattr(arguments, name)))
 
 
-def read_class_weight(wanted: str, labels: np.ndarray, class_names: tuple[str, ...]) -> torch.Tensor | None:
+def read_class_weight(wanted: str, labels: np.ndarray | None, class_names: tuple[str, ...]) -> torch.Tensor | None:
     """Weights (K,) from ``auto``, ``none`` or a YAML file of class: weight (1 where a class is not in it).
 
     Raises:
@@ -148,7 +157,7 @@ def read_class_weight(wanted: str, labels: np.ndarray, class_names: tuple[str, .
     """
     if wanted == "none":
         return None
-    if wanted == "auto":
+    if wanted == "auto" and labels is not None:
         return class_weights(labels, len(class_names))
     try:
         content = yaml.safe_load(Path(wanted).read_text(encoding="utf-8"))
@@ -166,7 +175,7 @@ def read_class_weight(wanted: str, labels: np.ndarray, class_names: tuple[str, .
         if not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
             raise UserError(f"--class_weight {wanted} gives {name!r} the weight {weight!r}: expected 0 or more.")
         weights[class_names.index(str(name))] = float(weight)
-    if not weights[np.unique(labels)].sum() > 0:
+    if not (weights if labels is None else weights[np.unique(labels)]).sum() > 0:
         raise UserError(f"--class_weight {wanted} gives no class of the training images a weight above 0.")
     return weights
 

@@ -25,7 +25,18 @@ _FREE = frozenset(
         *("save_total_limit", "logging_first_step", "log_level", "log_level_replica", "project", "use_cpu"),
         *("per_device_eval_batch_size", "early_stopping_patience", "early_stopping_threshold", "allow_pickle"),
         *("trust_remote_code", "dataset_name", "train_dir", "validation_dir", "test_dir", "dataloader_num_workers"),
+        # These show in the fingerprint of the data, where they matter.
+        *("image_dir", "image_column_name", "label_column_name", "class_mapping", "samples", "on_bad_image"),
+        *("max_image_pixels", "max_train_samples", "max_eval_samples", "max_test_samples"),
+        *("group_column_name", "group_pattern"),
         *("dataloader_pin_memory", "dataloader_persistent_workers", "dataloader_prefetch_factor"),
+    )
+)
+# Of those, what nothing else checks where the images come as a stream.
+_STREAM = frozenset(
+    (
+        *("dataset_name", "train_dir", "image_column_name", "label_column_name", "class_mapping", "on_bad_image"),
+        *("max_image_pixels", "dataloader_num_workers"),
     )
 )
 # What changes them, as someone may want who lengthens a training.
@@ -148,8 +159,11 @@ def read_data_summary(path: Path) -> dict[str, Any] | None:
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
 
 
-def compare_settings(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+def compare_settings(before: dict[str, Any], now: dict[str, Any], *, streamed: bool = False) -> list[str]:
     """Whether a run can go on with these settings as if it had not stopped.
+
+    Args:
+        streamed: the training images come as a stream, which has no fingerprint that would tell of a change.
 
     Returns:
         Notices on a changed length.
@@ -159,7 +173,11 @@ def compare_settings(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """
     notices = []
     for name in sorted(before.keys() | now.keys()):
-        if before.get(name) == now.get(name) or name in _FREE or name.startswith("logging_"):
+        if (
+            before.get(name) == now.get(name)
+            or (name in _FREE and not (streamed and name in _STREAM))
+            or name.startswith("logging_")
+        ):
             continue
         change = f"--{name} was {before.get(name)} and is now {now.get(name)}"
         if name not in _SCHEDULE:

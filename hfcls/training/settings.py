@@ -27,7 +27,7 @@ class ClassifierTrainingArguments(TrainingArguments):
 
 
 def build_training_arguments(
-    values: dict[str, Any], *, has_validation: bool, learning_rate: float
+    values: dict[str, Any], *, has_validation: bool, learning_rate: float, streaming: bool = False
 ) -> TrainingArguments:
     """Fills what was not given, checks what was.
 
@@ -35,6 +35,7 @@ def build_training_arguments(
         values: what flags and config say.
         has_validation: without it there is nothing to evaluate on, and no best model to choose.
         learning_rate: where none was given.
+        streaming: the training images come as a stream, which knows no epochs.
 
     Raises:
         UserError: a value is impossible, or has no effect in this run.
@@ -45,6 +46,8 @@ def build_training_arguments(
     filled |= {"remove_unused_columns": False, "label_names": ["labels"]}
     filled.setdefault("disable_tqdm", False)
     filled.setdefault("dataloader_pin_memory", torch.cuda.is_available() and not filled.get("use_cpu"))
+    if streaming:
+        _in_steps(filled, given)
     if not has_validation:
         _without_validation(filled, given)
     _agree_on_saving(filled, given)
@@ -65,6 +68,23 @@ def build_training_arguments(
         raise UserError(f"These training flags do not go together: {' '.join(str(error).split())}") from None
     _check_ranges(arguments)
     return arguments
+
+
+def _in_steps(filled: dict[str, Any], given: dict[str, Any]) -> None:
+    """A stream has no length: everything goes by steps."""
+    steps = int(given.get("max_steps") or 0)
+    if steps < 1:
+        raise UserError("--streaming needs --max_steps: nobody knows how long an epoch is.")
+    for name in ("num_train_epochs", "eval_strategy", "save_strategy", "logging_strategy"):
+        if name in given and given[name] not in ("steps", "no", "best"):
+            raise UserError(f"--{name} {given[name]} would have no effect with --streaming, which goes by steps.")
+    every = max(steps // 10, 1)
+    for name in ("eval", "save", "logging"):
+        filled[f"{name}_strategy"] = given.get(f"{name}_strategy", "steps")
+        filled[f"{name}_steps"] = given.get(f"{name}_steps") or every
+    # What evaluations and checkpoints agree on below.
+    given.setdefault("eval_steps", filled["eval_steps"])
+    given.setdefault("save_steps", given["eval_steps"])
 
 
 def _without_validation(filled: dict[str, Any], given: dict[str, Any]) -> None:

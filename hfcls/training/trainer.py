@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset
 from transformers import PreTrainedModel, Trainer
 from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 
@@ -25,7 +26,7 @@ class ClassifierTrainer(Trainer):
 
     Args:
         method: gives the loss and owns its scaling.
-        sampler: the order of the training images, a function of (seed, epoch).
+        sampler: the order of the training images, a function of (seed, epoch); None for a stream, which has its own.
         train_collator: builds the training batches, with augmentation; ``data_collator`` builds all others.
         settings: what `transformers.Trainer` takes.
     """
@@ -35,12 +36,14 @@ class ClassifierTrainer(Trainer):
     data_collator: Any
     optimizer: Any
 
-    def __init__(self, *, method: Method, sampler: EpochSampler, train_collator: Any, **settings: Any):
+    def __init__(self, *, method: Method, sampler: EpochSampler | None, train_collator: Any, **settings: Any):
         super().__init__(**settings)
         self.method = method
         self._sampler = sampler
         self._train_collator = train_collator
         self._saving_to: str | None = None
+        # What a stream left out, by id.
+        self.dropped: dict[str, Any] = {}
         # Never hand the loss arguments to forward: some families then scale a second time.
         self.model_accepts_loss_kwargs = False
 
@@ -69,13 +72,28 @@ class ClassifierTrainer(Trainer):
 
     def get_train_dataloader(self) -> Any:
         """Batches with augmentation."""
+        if isinstance(self.train_dataset, IterableDataset):
+            # Each process reads its own share of a stream; accelerate would deal it out anew and repeat samples.
+            return DataLoader(
+                self.train_dataset,
+                batch_size=self._train_batch_size,
+                collate_fn=self._train_collator,
+                num_workers=self.args.dataloader_num_workers,
+                pin_memory=self.args.dataloader_pin_memory,
+                persistent_workers=self.args.dataloader_persistent_workers,
+                prefetch_factor=self.args.dataloader_prefetch_factor,
+            )
         kept, self.data_collator = self.data_collator, self._train_collator
         try:
             return super().get_train_dataloader()
         finally:
             self.data_collator = kept
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
+    def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        self.dropped |= {entry.id: entry for entry in inputs.pop("dropped", ())}
+        return super()._prepare_inputs(inputs)
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler | None:
         return self._sampler
 
     def _run_epoch(self, *args: Any, **settings: Any) -> None:
@@ -84,7 +102,8 @@ class ClassifierTrainer(Trainer):
             # Resumed after its last step: Trainer itself would make one more.
             self.control.should_training_stop = True
             return
-        self._sampler.set_epoch(settings["epoch"])
+        if self._sampler is not None:
+            self._sampler.set_epoch(settings["epoch"])
         super()._run_epoch(*args, **settings)
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:

@@ -63,7 +63,7 @@ GOOD = [*FOLDER, *START]
     ("arguments", "said"),
     [
         (["train", "--train_dir", "{}/nowhere", *START], "nowhere does not exist: expected a folder"),
-        (["train", "--train_dir", "{}/text.txt", *START], "text.txt is a file: expected a folder"),
+        (["train", "--train_dir", "{}/text.txt", *START], "text.txt is a file of no known kind: expected a folder"),
         (["train", "--train_dir", "{}/split", *START], "test split has the class 'zebra'"),
         (["train", "--train_dir", "{}/mixed", *START], "mixes the split folders train with dog"),
         (["train", "--train_dir", "{}/empty", *START], "holds no images"),

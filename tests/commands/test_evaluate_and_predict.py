@@ -1,6 +1,5 @@
-"""A finished run, evaluated again and asked about images."""
+"""A finished run, evaluated again."""
 
-import csv
 import json
 import shutil
 import subprocess
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from datasets import ClassLabel, Dataset, Features, Image
 
 from hfcls.cli import main
 from hfcls.commands.train import train
@@ -78,27 +78,6 @@ def test_evaluate_notices_changed_data(image_folder: Path, tmp_path: Path, capsy
     assert "has changed since" in capsys.readouterr().err
 
 
-def test_predict_gives_a_row_for_each_file(run: Path, image_folder: Path, tmp_path: Path, capsys):
-    photos = tmp_path / "photos"
-    shutil.copytree(image_folder / "green", photos)
-    (photos / "broken.png").write_bytes(b"no image")
-    assert (
-        main(["predict", str(run), str(photos), "--output", str(tmp_path / "out.csv"), "--top_k", "3", "--use_cpu"])
-        == 0
-    )
-    rows = list(csv.DictReader((tmp_path / "out.csv").open()))
-    assert [Path(row["id"]).stem for row in rows] == [*map(str, range(16)), "broken"]
-    assert rows[-1]["error"]
-    assert not rows[0]["error"]
-    assert sum(float(rows[0][f"score_{rank}"]) for rank in (1, 2, 3)) == pytest.approx(1, abs=1e-5)
-    assert "1 of 17 images could not be read" in capsys.readouterr().err
-    assert main(["predict", str(run), str(photos / "0.png"), "--use_cpu"]) == 0
-    assert rows[0]["label_1"] in capsys.readouterr().out
-    assert main(["predict", str(run), str(photos), "--output", str(tmp_path / "out.jsonl"), "--use_cpu"]) == 0
-    first = json.loads((tmp_path / "out.jsonl").read_text().splitlines()[0])
-    assert first["predictions"][0]["label"] == rows[0]["label_1"]
-
-
 def test_all_images_of_a_foreign_folder_are_evaluated(run: Path, image_folder: Path, tmp_path: Path):
     arguments = ["evaluate", str(run), "--dataset_name", str(image_folder), "--output_dir", str(tmp_path), "--use_cpu"]
     assert main(arguments) == 0
@@ -108,3 +87,22 @@ def test_all_images_of_a_foreign_folder_are_evaluated(run: Path, image_folder: P
 def test_a_run_is_not_overwritten_by_an_evaluation(run: Path, capsys):
     assert main(["evaluate", str(run), "--output_dir", str(run)]) == 2
     assert "is a run" in capsys.readouterr().err
+
+
+def test_a_run_goes_on_with_its_own_classes_alone(image_folder: Path, tmp_path: Path, capsys):
+    """The same images whose table lists the classes in another order, and a run without a validation split."""
+    files = sorted(image_folder.rglob("*.png"))
+    for order in (["blue", "green", "red"], ["red", "green", "blue"]):
+        cells = [{"bytes": path.read_bytes(), "path": path.name} for path in files]
+        columns = {"image": cells, "label": [path.parent.name for path in files]}
+        features = Features({"image": Image(), "label": ClassLabel(names=order)})
+        Dataset.from_dict(columns, features=features).to_parquet(tmp_path / f"{order[0]}.parquet")
+    run_dir = tmp_path / "run"
+    flags = ["--architecture", "lenet5", "--use_cpu", "--max_steps", "2", "--validation_fraction", "0"]
+    whole = ["train", "--train_dir", str(tmp_path / "blue.parquet"), *flags, "--output_dir", str(run_dir)]
+    assert main(whole) == 0
+    again = ["train", "--config", str(run_dir / "run.yaml"), "--resume_from_checkpoint", "auto"]
+    assert main(again) == 0
+    capsys.readouterr()
+    assert main([*again, "--train_dir", str(tmp_path / "red.parquet")]) == 2
+    assert "come in another order" in capsys.readouterr().err

@@ -1,6 +1,4 @@
-"""Decoding, the two halves of an image processor, and augmentation."""
-
-from io import BytesIO
+"""The two halves of an image processor, augmentation, and sampling."""
 
 import numpy as np
 import pytest
@@ -11,10 +9,8 @@ from transformers.models.timm_wrapper.image_processing_timm_wrapper import TimmW
 
 from hfcls.data.augmentations import AUGMENTATIONS, AugmentationPlan
 from hfcls.data.batches import EpochSampler, class_weights
-from hfcls.data.decode import decode_image
-from hfcls.data.draws import sample_keys
+from hfcls.data.draws import text_keys
 from hfcls.data.transforms import Preprocessing
-from hfcls.errors import UserError
 
 PROCESSORS = {
     "ViT": lambda: transformers.ViTImageProcessor(size={"height": 32, "width": 32}),
@@ -42,31 +38,6 @@ def test_the_two_halves_make_the_whole(name: str, size: tuple[int, int]):
     torch.testing.assert_close(preprocessing.normalize(pixels[None]), expected, atol=2e-6, rtol=0)
 
 
-def encode(image: Image.Image, kind: str = "PNG", **settings) -> dict:
-    buffer = BytesIO()
-    image.save(buffer, kind, **settings)
-    return {"bytes": buffer.getvalue(), "path": None}
-
-
-def test_modes_come_out_as_people_see_them():
-    transparent = Image.new("RGBA", (2, 1), (255, 0, 0, 0))
-    assert decode_image(encode(transparent), "x").getpixel((0, 0)) == (255, 255, 255)
-    deep = Image.fromarray(np.array([[0, 32768, 65535]], dtype=np.uint16))
-    assert [decode_image(encode(deep), "x").getpixel((x, 0))[0] for x in range(3)] == [0, 128, 255]
-    dark = Image.fromarray(np.array([[1, 1]], dtype=np.uint16))
-    assert decode_image(encode(dark), "x").getpixel((0, 0)) == (0, 0, 0)
-    floats = Image.fromarray(np.array([[0.0, 200.0]], dtype=np.float32))
-    assert decode_image(encode(floats, "TIFF"), "x").getpixel((1, 0)) == (200, 200, 200)
-    exif = Image.Exif()
-    exif[0x0112] = 6  # turn right to see it upright
-    assert decode_image(encode(Image.new("RGB", (30, 10)), "JPEG", exif=exif), "x").size == (10, 30)
-    palette = Image.new("RGB", (1, 1), (10, 200, 30)).quantize(2)
-    assert decode_image(encode(palette), "x").getpixel((0, 0)) == (10, 200, 30)
-    with pytest.raises(UserError, match="train/7 cannot be decoded"):
-        whole = encode(Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)))
-        decode_image({"bytes": whole["bytes"][:2000], "path": None}, "train/7")
-
-
 SETTINGS = {"horizontal_flip": 0.5, "pad_and_crop": 3, "shift": 0.25}
 
 
@@ -90,7 +61,7 @@ def by_hand(name: str, image: np.ndarray, parameters: np.ndarray) -> np.ndarray:
 def test_augmentation_contract(name: str):
     plan = AugmentationPlan((AUGMENTATIONS[name](SETTINGS[name]),), seed=3)
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (64, 3, 12, 8), dtype=np.uint8))
-    keys, epochs = sample_keys([f"a/{i}" for i in range(64)]), np.full(64, 2)
+    keys, epochs = text_keys([f"a/{i}" for i in range(64)]), np.full(64, 2)
     parameters = plan.draw(keys, epochs, (12, 8))
     changed = plan.apply(images, parameters)
     assert changed.dtype == torch.uint8
@@ -108,6 +79,7 @@ class Sized:
     def __init__(self, labels: list[int]):
         self.labels = np.array(labels)
         self.ids = tuple(map(str, range(len(labels))))
+        self.keys = text_keys(self.ids)
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -7,9 +7,9 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Image, load_dataset
 
 from hfcls.arguments import DataArguments
-from hfcls.data.draws import sample_keys, uniform_draws
+from hfcls.data.draws import text_keys, uniform_draws
+from hfcls.data.labelled import load_data
 from hfcls.data.labels import labels_of, match_names
-from hfcls.data.sources import load_data
 from hfcls.data.splits import carve
 from hfcls.errors import UserError
 from tests.conftest import write_images
@@ -98,11 +98,11 @@ def test_splits_are_stratified_fixed_and_disjoint(tmp_path: Path):
 
 def test_carve_takes_the_asked_share_of_each_class():
     labels = np.repeat([0, 1, 2], [500, 100, 3])
-    stays, goes = carve([str(i) for i in range(603)], labels, 0.25, seed=0, stream=0)
+    stays, goes = carve(text_keys([str(i) for i in range(603)]), labels, 0.25, seed=0, stream=0)
     assert np.bincount(labels[goes]).tolist() == [125, 25, 1]
     assert sorted([*stays, *goes]) == list(range(603))
     with pytest.raises(UserError, match="too few"):
-        carve(["a", "b"], np.array([0, 1]), 0.5, seed=0, stream=0)
+        carve(text_keys(["a", "b"]), np.array([0, 1]), 0.5, seed=0, stream=0)
 
 
 def test_odd_folders_are_said(tmp_path: Path):
@@ -117,7 +117,7 @@ def test_odd_folders_are_said(tmp_path: Path):
     assert names(loaded.splits["train"]) == ["cat"] * 5 + ["dog"] * 4
     assert "cat/deep/er/0.png" in loaded.splits["train"]["id"]
     text = " ".join(loaded.notices)
-    assert "empty holds no images" in text
+    assert "empty' holds no images" in text
     assert "notes.txt" in text
     assert "loose.png" in text
 
@@ -143,7 +143,7 @@ def test_real_files_load(shared: Path):
 
 
 def test_draws_depend_on_seed_epoch_and_id_alone():
-    keys = sample_keys([f"train/{i}" for i in range(20_000)])
+    keys = text_keys([f"train/{i}" for i in range(20_000)])
     draws = uniform_draws(keys, seed=1, epoch=2, stream=0, count=2)
     np.testing.assert_array_equal(draws[37:39], uniform_draws(keys[37:39], seed=1, epoch=2, stream=0, count=2))
     # n = 20,000: a standard error of 0.002 on the mean and 0.007 on a correlation; four of them allowed

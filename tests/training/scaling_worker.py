@@ -10,7 +10,7 @@ from transformers import set_seed
 
 from hfcls.arguments import AugmentationArguments, DataArguments, MethodArguments
 from hfcls.data.batches import ImageDataset
-from hfcls.data.sources import load_data
+from hfcls.data.labelled import load_data
 from hfcls.data.transforms import Preprocessing
 from hfcls.models import build_classifier, load_classifier
 from hfcls.training.fit import fit

@@ -1,4 +1,4 @@
-"""The strokes that the report's figures are made of: axes, text, legends, ticks. All text is escaped here."""
+"""The strokes that figures are made of: axes, text, legends, ticks. All text is escaped here."""
 
 import math
 import unicodedata

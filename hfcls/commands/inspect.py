@@ -1,0 +1,141 @@
+"""``hfcls inspect``: a data set in; counts, findings, a page with pictures and, where asked for, a cleaned list out."""
+
+import shlex
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from hfcls.arguments import DataArguments, InspectArguments, only
+from hfcls.errors import UserError
+from hfcls.parsing import Parser, flags_of
+
+DESCRIPTION = """Looks at a data set before it is trained on: counts, sizes, broken images, exact and near duplicates
+within and across splits, classes and labels that do not fit. Exit code 1 where something would spoil a training.
+
+DATA is a folder, archive, table, saved data set or Hub id; the data flags do as well.
+
+examples:
+  hfcls inspect photos
+  hfcls inspect photos.zip --fix photos.csv
+  hfcls inspect --train_dir photos/train --test_dir photos/test"""
+
+# Data flags that say how a training uses the data, not what the data is.
+_OF_TRAINING = frozenset(
+    (
+        *("validation_fraction", "test_fraction", "split_seed", "on_bad_image", "streaming", "shuffle_buffer_size"),
+        *("max_train_samples", "max_eval_samples", "max_test_samples"),
+    )
+)
+# What a cleaned list holds already: its labels are mapped, its groups found, its images chosen.
+_IN_THE_LIST = frozenset(("samples", "class_mapping", "group_pattern"))
+_DATA_FLAGS = ("dataset_name", "train_dir", "validation_dir", "test_dir")
+
+
+def build_parser() -> Parser:
+    """All flags of the command."""
+    parser = Parser("inspect", DESCRIPTION, positionals="[DATA] ")
+    parser.add_argument("data", metavar="DATA", nargs="?", help="what --dataset_name takes")
+    parser.add_config()
+    parser.add_flags("data", [flag for flag in flags_of(DataArguments) if flag.name not in _OF_TRAINING])
+    parser.add_flags("inspection", flags_of(InspectArguments))
+    return parser
+
+
+def main(argv: list[str]) -> int:
+    """Parses the flags and inspects; returns the exit code."""
+    content = inspect(build_parser().values(argv))
+    return int(any(finding["severity"] == "error" for finding in content["findings"]))
+
+
+def inspect(values: dict[str, Any]) -> dict[str, Any]:
+    """One inspection, from flags to files.
+
+    Args:
+        values: flags by name, and ``data``.
+
+    Returns:
+        What ``inspection.json`` holds.
+
+    Raises:
+        UserError: bad input; see the message.
+    """
+    arguments, settings, name, output = _plan(values)
+
+    from hfcls.data.sources import read_data
+    from hfcls.files import write_json
+    from hfcls.inspection.checks import find_all
+    from hfcls.inspection.fix import clean, save_cleaned
+    from hfcls.inspection.images import Images
+    from hfcls.inspection.page import save_page
+    from hfcls.inspection.scan import scan_images
+    from hfcls.inspection.summary import build_summary, describe, save_images_table
+
+    raw = read_data(arguments)
+    output.mkdir(parents=True, exist_ok=True)
+    images = Images(raw.splits)
+    facts = scan_images(images, max_pixels=arguments.max_image_pixels)
+    findings = find_all(images, facts, raw.notices)
+    content = build_summary(images, facts, findings, source=raw.source)
+    write_json(output / "inspection.json", content)
+    save_images_table(output / "images.csv", images, facts, findings)
+    page = output / "index.html"
+    save_page(page, images, facts, findings, name=name, source=raw.source, max_pixels=arguments.max_image_pixels)
+    print(describe(images, facts, findings, source=raw.source))
+    print(f"\npage        {page}\nfigures     {output / 'inspection.json'}\nimages      {output / 'images.csv'}")
+    if settings.fix:
+        cleaned = clean(images, facts)
+        removed = save_cleaned(cleaned, images, Path(settings.fix))
+        groups = f", {cleaned.near:,} groups of near duplicates" if cleaned.near else ""
+        print(f"kept        {settings.fix}: {int(cleaned.stays.sum()):,} of {len(images):,} images{groups}")
+        counts = ", ".join(f"{n:,} {kind}" for kind, n in cleaned.counts.items()) or "nothing"
+        print(f"left out    {removed}: {counts}")
+    elif any(finding.fixable for finding in findings):
+        command = ["hfcls", "inspect", *_flags(arguments), "--fix", f"{name}.csv"]
+        print(f"to clean    {shlex.join(command)}")
+    if "train" in images.splits and (settings.fix or all(finding.severity != "error" for finding in findings)):
+        listed = [*_flags(arguments, without=_IN_THE_LIST), "--samples", str(settings.fix)]
+        data = listed if settings.fix else _flags(arguments)
+        command = ["hfcls", "train", *data, "--architecture", "simple_cnn", "--output_dir", f"runs/{name}"]
+        print(f"to train    {shlex.join(command)}")
+    return content
+
+
+def _plan(values: dict[str, Any]) -> tuple[DataArguments, InspectArguments, str, Path]:
+    """What is read, what is asked for, what the data set is called, and where the results go."""
+    data = values.get("data")
+    given = [name for name in _DATA_FLAGS if values.get(name)]
+    if data is not None and given:
+        raise UserError(f"{data!r} and --{given[0]} both say where the data is: give one of them.")
+    if data is None and not given:
+        raise UserError("No data: give a folder, an archive, a table or a Hub id, as in `hfcls inspect photos`.")
+    checked = build_parser().check({name: value for name, value in values.items() if name != "data"})
+    if data is not None:
+        checked["dataset_name"] = str(data)
+    arguments, settings = only(DataArguments, checked), only(InspectArguments, checked)
+    place = str(next(getattr(arguments, name) for name in _DATA_FLAGS if getattr(arguments, name)))
+    path = Path(place)
+    name = path.resolve().name if path.exists() else place.strip("/").replace("/", "--")
+    name = name.partition(".")[0] or name if path.is_file() else name
+    output = Path(settings.output_dir or Path("inspection", name))
+    sources = [Path(getattr(arguments, flag)) for flag in _DATA_FLAGS if getattr(arguments, flag)]
+    for source in sources:
+        if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
+            raise UserError(
+                f"--output_dir {output} lies in the data, {source}, and would be read as part of it next time: "
+                "choose another place."
+            )
+    if settings.fix and (Path(settings.fix).suffix.lower() != ".csv" or Path(settings.fix).is_dir()):
+        raise UserError(f"--fix {settings.fix}: expected the name of a file that ends in .csv.")
+    if settings.fix and Path(settings.fix).resolve() in {source.resolve() for source in sources}:
+        raise UserError(f"--fix {settings.fix} is the data itself: choose another name.")
+    return arguments, settings, name, output
+
+
+def _flags(arguments: DataArguments, *, without: frozenset[str] = frozenset()) -> list[str]:
+    """The data flags as they were given."""
+    given = []
+    for field in fields(arguments):
+        value = getattr(arguments, field.name)
+        if value != field.default and field.name not in without:
+            given += [f"--{field.name}", str(value)]
+    return given

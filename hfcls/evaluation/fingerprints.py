@@ -1,0 +1,42 @@
+"""What the answers of a run depend on, in a form that can be compared with that of another run."""
+
+import json
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from PIL import Image
+
+from hfcls.data.transforms import Preprocessing
+
+_IDS_AT_A_TIME = 10_000
+
+
+def classifier_digest(classifier: Any) -> str:
+    """Of all that answers depend on: weights, configuration, class names, and what preprocessing does to a test image.
+
+    Where the classifier lies plays no part.
+    """
+    digest = blake2b(digest_size=16)
+    config = classifier.model.config.to_diff_dict()
+    settings = {key: value for key, value in config.items() if key not in {"_name_or_path", "transformers_version"}}
+    digest.update(json.dumps([settings, classifier.class_names], sort_keys=True, default=str).encode())
+    preprocessing = Preprocessing(classifier.image_processor)
+    noise = np.random.default_rng(0).integers(0, 256, (61, 97, 3), dtype=np.uint8)
+    tensors = {"": preprocessing.normalize(preprocessing.pixels(Image.fromarray(noise))[None])}
+    for name, tensor in (tensors | classifier.model.state_dict()).items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def ids_digest(data: Dataset) -> str:
+    """Of the ids in their order."""
+    digest = blake2b(digest_size=16)
+    ids = data.select_columns("id")
+    for start in range(0, len(ids), _IDS_AT_A_TIME):
+        for sample_id in ids[start : start + _IDS_AT_A_TIME]["id"]:
+            digest.update(sample_id.encode("utf-8", "surrogatepass") + b"\0")
+    return digest.hexdigest()
