@@ -25,7 +25,7 @@ class DataArguments:
     )
     validation_dir: str | None = flag(help="the same, for the validation split")
     test_dir: str | None = flag(help="the same, for the test split")
-    image_dir: str | None = flag(help="folder that the paths in a table start from; the table's own if left out")
+    image_dir: str | None = flag(help="folder that the paths in a table or data set start from; its own if left out")
     image_column_name: str | None = flag(help="image or path column of a table; found by its type if left out")
     label_column_name: str | None = flag(help="label column of a table; found by its type if left out")
     group_column_name: str | None = flag(
@@ -64,9 +64,14 @@ class ModelArguments:
     model_name_or_path: str | None = flag(
         help="checkpoint to fine-tune: Hub id or directory (transformers, timm or ours)"
     )
-    architecture: str | None = flag(help="network to train from scratch: simple_cnn, lenet5 or any timm name")
+    architecture: str | None = flag(help="network to train from scratch: a name of `hfcls models`, or any of timm's")
+    pretrained: bool = flag(False, help="start --architecture from its default checkpoint on the Hub")
     weights: str | None = flag(help="safetensors file to start --architecture from")
-    image_size: int | None = flag(help="height and width that --architecture works at, in pixels; its own if left out")
+    image_size: int | None = flag(help="height and width to work at, in pixels; the model's own if left out")
+    dropout: float | None = flag(help="probability of dropping a unit, below 1; the model's own if left out")
+    drop_path: float | None = flag(
+        help="stochastic depth: probability of skipping the last residual block, below 1; the model's own if left out"
+    )
     trust_remote_code: bool = flag(False, help="run the Python files that come with --model_name_or_path")
     allow_pickle: bool = flag(False, help="also read weights that are not safetensors")
 
@@ -75,9 +80,13 @@ class ModelArguments:
 class AugmentationArguments:
     """Random changes of the training images, drawn anew for each image in each epoch."""
 
-    horizontal_flip: float | None = flag(help="mirror with this probability, 0 to 1")
+    horizontal_flip: float | None = flag(
+        help="mirror with this probability, 0 to 1 (chosen by the data and the weights if left out)"
+    )
     pad_and_crop: int | None = flag(help="pad by so many pixels and crop at a random place")
-    shift: float | None = flag(help="move by up to this fraction of height and width, 0 to 1")
+    shift: float | None = flag(
+        help="move by up to this fraction of height and width, 0 to 1 (chosen by the data and the weights if left out)"
+    )
 
 
 @dataclass(frozen=True)
@@ -95,10 +104,41 @@ class MethodArguments:
 
 
 @dataclass(frozen=True)
+class TransferArguments:
+    """Which parts of a network learn, how fast, and which weights are kept."""
+
+    freeze: str = flag(
+        "none", help="what stays as it is: none, backbone (all but the head), or so many stages from the image on"
+    )
+    probe_epochs: int | None = flag(help="train the head alone for so many epochs, then the rest with it")
+    unfreeze_every: int | None = flag(help="let one more stage learn every so many epochs, from the head down")
+    head_learning_rate: float | None = flag(help="peak learning rate of the head; --learning_rate if left out")
+    layer_decay: float | None = flag(
+        help="each block learns so many times as fast as the one after it, such as 0.75 for transformers"
+    )
+    lora_rank: int | None = flag(help="train low-rank adapters of this rank and the head; merged into what is saved")
+    lora_alpha: float | None = flag(help="the adapters count for alpha / rank (the rank if left out)")
+    lora_dropout: float | None = flag(help="dropout before the adapters, below 1 (0 if left out)")
+    lora_targets: str | None = flag(
+        help="ends of layer names, such as qkv,proj (all linear layers and ungrouped convolutions if left out)"
+    )
+    ema_decay: float | None = flag(
+        help="also average the weights over the steps, such as 0.999; kept where validation says that it is better"
+    )
+    average_checkpoints: int | None = flag(
+        help="at the end average so many of the newest checkpoints; kept where validation says that it is better"
+    )
+
+
+@dataclass(frozen=True)
 class RunArguments:
     """The run directory."""
 
     overwrite_output_dir: bool = flag(False, help="replace the run that --output_dir holds")
+    figures: list[str] | None = flag(  # noqa: RUF009
+        help="also write the report's figures as files to report/figures, as svg, png or both",
+        choices=("svg", "png"),
+    )
 
 
 @dataclass(frozen=True)
@@ -107,6 +147,10 @@ class EvaluateArguments:
 
     split: str = flag("test", help="split to evaluate on", choices=("train", "validation", "test"))
     output_dir: str | None = flag(help="where the results go; evaluation/DATA inside the model directory if left out")
+    figures: list[str] | None = flag(  # noqa: RUF009
+        help="also write the report's figures as files to report/figures, as svg, png or both",
+        choices=("svg", "png"),
+    )
     per_device_eval_batch_size: int = flag(64, help="images in one forward pass")
     dataloader_num_workers: int = flag(0, help="processes that decode images")
     use_cpu: bool = flag(False, help="use no accelerator")
@@ -138,11 +182,22 @@ class InspectArguments:
 
     output_dir: str | None = flag(help="where the page and the figures go; inspection/DATA if left out")
     fix: str | None = flag(help="CSV file to write with what is worth keeping; `hfcls train --samples` takes it")
+    overwrite: bool = flag(False, help="replace the --fix file that is there, and the list of what was left out")
+
+
+@dataclass(frozen=True)
+class ModelsArguments:
+    """Which architectures are listed, and how."""
+
+    family: str | None = flag(help="only those of this family, such as resnet or vit")
+    max_parameters: float | None = flag(help="only those with at most so many parameters, such as 25e6")
+    pretrained: bool = flag(False, help="only those with weights on the Hub for `hfcls train --pretrained`")
+    all: bool = flag(False, help="timm's other names as well, which have no measured figures")
+    format: str = flag("table", help="how to print", choices=("table", "markdown", "json"))
 
 
 # What `train` sets where neither a flag nor a config does; the rest is as TrainingArguments has it.
 TRAINING_DEFAULTS: dict[str, Any] = {
-    "num_train_epochs": 10,
     "per_device_train_batch_size": 32,
     "per_device_eval_batch_size": 64,
     "lr_scheduler_type": "cosine",
@@ -157,13 +212,10 @@ TRAINING_DEFAULTS: dict[str, Any] = {
     "bf16": "auto",
 }
 
-# Where none is given; the two kinds of training want different ones.
-LEARNING_RATE_FROM_SCRATCH, LEARNING_RATE_FOR_FINE_TUNING = 1e-3, 2e-4
-
 # What `--help` says instead of transformers, where a default depends on the run.
 HELP: dict[str, str] = {
-    "learning_rate": f"peak learning rate ({LEARNING_RATE_FROM_SCRATCH:g} from scratch, "
-    f"{LEARNING_RATE_FOR_FINE_TUNING:g} for fine-tuning if left out)",
+    "learning_rate": "peak learning rate (by the kind of network and training if left out)",
+    "num_train_epochs": "passes over the training images (by the size of the data if left out)",
     "output_dir": "the run directory; required",
     "resume_from_checkpoint": "`auto` for the newest whole checkpoint of --output_dir, or the path of one",
     "disable_tqdm": "show no progress",

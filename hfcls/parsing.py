@@ -46,7 +46,12 @@ class Flag:
             UserError: it is not of the flag's type.
         """
         if isinstance(value, list) and self.is_list:
-            return [str(item) if "str" in self.annotation else self.convert(item) for item in value]
+            return [str(item) if "str" in self.annotation else self._convert_one(item) for item in value]
+        if self.annotation.startswith("list") and value is not None:
+            return [self._convert_one(value)]
+        return self._convert_one(value)
+
+    def _convert_one(self, value: Any) -> Any:
         if isinstance(value, dict) and "dict" in self.annotation:
             return value
         if isinstance(value, list | dict):
@@ -250,12 +255,19 @@ def run_command(main: Callable[[], int | None]) -> int:
     """Runs a command; turns what the user can mend into one sentence and exit code 2.
 
     Returns:
-        The exit code: what the command returns (0 for None), 2 for bad input, 130 after Ctrl-C.
+        The exit code: what the command returns (0 for None), 2 for bad input, 130 after Ctrl-C, 141 where whoever read
+        the output, such as ``head``, went away.
     """
     import sys
 
     try:
-        return main() or 0
+        code = main() or 0
+        sys.stdout.flush()  # what is left would break the pipe at the very end, where no one catches it
+        return code
+    except BrokenPipeError:
+        if not _abandoned():
+            raise
+        return 141
     except UserError as error:
         print(f"hfcls: {sentence_of(error)}", file=sys.stderr)
         return 2
@@ -268,6 +280,28 @@ def run_command(main: Callable[[], int | None]) -> int:
         where = f" {error.filename}" if error.filename else ""
         print(f"hfcls: {error.strerror}:{where or ' the output directory cannot be written'}.", file=sys.stderr)
         return 2
+
+
+def _abandoned() -> bool:
+    """Whether no one reads what is printed any more; what is still to be printed then goes nowhere."""
+    import os
+    import select
+    import sys
+
+    gone = False
+    for stream in (sys.stdout, sys.stderr) if hasattr(select, "poll") else ():
+        try:
+            poll = select.poll()
+            poll.register(stream.fileno(), 0)
+            closed = any(event & select.POLLERR for _, event in poll.poll(0))
+        except (OSError, ValueError):  # no file behind it
+            continue
+        if closed:
+            gone = True
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+    return gone
 
 
 def sentence_of(error: UserError) -> str:

@@ -50,18 +50,21 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     from accelerate import Accelerator
 
     from hfcls.data.batches import BatchCollator, ImageDataset
+    from hfcls.data.pictures import Pictures
     from hfcls.data.transforms import Preprocessing
     from hfcls.evaluation.measure import headline_text, measure_split
     from hfcls.evaluation.report import save_report
     from hfcls.evaluation.speed import describe_hardware, measure_latency, peak_memory_mb
     from hfcls.files import write_json
     from hfcls.models import load_classifier
+    from hfcls.pages.standalone import check_formats
 
     name = str(values["model"])
     values = build_parser().check({key: value for key, value in values.items() if key != "model"})
     arguments = only(EvaluateArguments, values)
     if arguments.per_device_eval_batch_size < 1 or arguments.dataloader_num_workers < 0:
         raise UserError("--per_device_eval_batch_size is a whole number from 1 on, --dataloader_num_workers from 0 on.")
+    formats = check_formats(arguments.figures)
     output = Path(arguments.output_dir) if arguments.output_dir else _default_output(name, values)
     if (output / "run.yaml").is_file():
         raise UserError(f"--output_dir {output} is a run: its own figures would be lost. Choose another place.")
@@ -101,7 +104,8 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
         write_json(output / f"{prefix}_results.json", flat)
         write_json(output / "metrics.json", content)
         write_json(output / "data.json", summary)
-        report = save_report(output)
+        pictures = Pictures(data, max_pixels=loaded.max_image_pixels)
+        report = save_report(output, pictures=pictures, figures=formats)
         print(f"\n{arguments.split:<10}  {headline_text(measured)}\n\nresults     {output}\nreport      {report}")
     return content
 

@@ -124,11 +124,27 @@ def _plan(values: dict[str, Any]) -> tuple[DataArguments, InspectArguments, str,
                 f"--output_dir {output} lies in the data, {source}, and would be read as part of it next time: "
                 "choose another place."
             )
-    if settings.fix and (Path(settings.fix).suffix.lower() != ".csv" or Path(settings.fix).is_dir()):
-        raise UserError(f"--fix {settings.fix}: expected the name of a file that ends in .csv.")
-    if settings.fix and Path(settings.fix).resolve() in {source.resolve() for source in sources}:
-        raise UserError(f"--fix {settings.fix} is the data itself: choose another name.")
+    if settings.fix:
+        _check_fix(Path(settings.fix), sources, overwrite=settings.overwrite)
+    elif settings.overwrite:
+        raise UserError("--overwrite would have no effect without --fix.")
     return arguments, settings, name, output
+
+
+def _check_fix(target: Path, sources: list[Path], *, overwrite: bool) -> None:
+    """The cleaned list and the list beside it replace nothing that someone may want to keep."""
+    if target.suffix.lower() != ".csv" or target.is_dir():
+        raise UserError(f"--fix {target}: expected the name of a file that ends in .csv.")
+    for source in sources:
+        if target.resolve() == source.resolve():
+            raise UserError(f"--fix {target} is the data itself: choose another name.")
+        if source.is_dir() and target.resolve().is_relative_to(source.resolve()):
+            raise UserError(f"--fix {target} lies in the data, {source}: choose another place.")
+    from hfcls.inspection.fix import removed_list
+
+    there = [path for path in (target, removed_list(target)) if path.exists()]
+    if there and not overwrite:
+        raise UserError(f"--fix would replace {there[0]}: choose another name, or add --overwrite.")
 
 
 def _flags(arguments: DataArguments, *, without: frozenset[str] = frozenset()) -> list[str]:

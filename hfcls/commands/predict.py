@@ -28,10 +28,8 @@ examples:
 A file gets its name when it is whole; until then its rows wait beside it, in NAME.part. After Ctrl-C, a kill or a full
 disk the same command with --resume goes on there, and the file ends up as if nothing had happened."""
 
-_DATA_FLAGS = (
-    *("dataset_name", "dataset_config_name", "dataset_revision"),
-    *("image_column_name", "image_dir", "max_image_pixels"),
-)
+_WHICH_IMAGES = ("dataset_config_name", "dataset_revision", "image_column_name", "image_dir")
+_DATA_FLAGS = ("dataset_name", *_WHICH_IMAGES, "max_image_pixels")
 
 
 def build_parser() -> Parser:
@@ -88,12 +86,13 @@ def _predict(values: dict[str, Any], *, show: Callable[[dict[str, Any]], None], 
     from accelerate import Accelerator
     from tqdm.auto import tqdm
 
-    from hfcls.data.sources import load_images
+    from hfcls.data.images import load_images
     from hfcls.evaluation.answers import RowLayout
     from hfcls.evaluation.stream_predictions import predict_answers
     from hfcls.models import load_classifier
 
-    data = load_images(images, data_arguments)
+    loaded = load_images(images, data_arguments)
+    data = loaded.data
     classifier = load_classifier(
         model, trust_remote_code=arguments.trust_remote_code, allow_pickle=arguments.allow_pickle
     )
@@ -102,9 +101,9 @@ def _predict(values: dict[str, Any], *, show: Callable[[dict[str, Any]], None], 
     layout = RowLayout(names, min(arguments.top_k, len(names)), arguments.probabilities)
     part = None
     if output is not None:
-        record = _record(arguments, data_arguments, classifier, data, device)
+        record = _record(arguments, data_arguments, classifier, loaded, device)
         part = _open_part(output, layout, record, arguments, len(data))
-    _note(*classifier.notices, *(part.notices if part else ()))
+    _note(*loaded.notices, *classifier.notices, *(part.notices if part else ()))
     tally = _Tally(part.rows, part.failed) if part else _Tally()
     stream = predict_answers(
         classifier,
@@ -156,25 +155,40 @@ def _check(arguments: PredictArguments, data: DataArguments, images: list[str]) 
 
     output = Path(arguments.output)
     format_for(output)
-    for path in images:
-        if Path(path).resolve() == output.resolve():
+    for path in images or [str(data.dataset_name)]:
+        if _is_source(output, Path(path)):
             raise UserError(f"--output {arguments.output!r} is one of the images' sources: choose another name.")
     check_output(output, resume=arguments.resume, overwrite=arguments.overwrite)
     return output
 
 
+def _is_source(output: Path, path: Path) -> bool:
+    """Whether the output is the source of images at that path, or a table or data file in that folder."""
+    if not output.exists() or not path.exists():
+        return False
+    if output.samefile(path):
+        return True
+    if not path.is_dir() or not output.resolve().is_relative_to(path.resolve()):
+        return False
+    from hfcls.data.sources import files_of
+
+    return any(output.samefile(file) for file in files_of(path))
+
+
 def _record(
-    arguments: PredictArguments, data_arguments: DataArguments, classifier: Any, data: Any, device: Any
+    arguments: PredictArguments, data_arguments: DataArguments, classifier: Any, images: Any, device: Any
 ) -> dict[str, Any]:
     """What has to be the same again when the run is resumed."""
     import torch
 
-    from hfcls.evaluation.fingerprints import classifier_digest, ids_digest
+    from hfcls.evaluation.fingerprints import classifier_digest, ids_digest, sources_digest
 
     return {
         "the model": classifier_digest(classifier),
-        "the number of images": len(data),
-        "the list of images": ids_digest(data),
+        "the number of images": len(images.data),
+        "the list of images": ids_digest(images.data),
+        **{f"--{name}": getattr(data_arguments, name) for name in _WHICH_IMAGES},
+        "the state of the files": sources_digest(images),
         "--top_k": arguments.top_k,
         "--probabilities": arguments.probabilities,
         "--batch_size": arguments.batch_size,

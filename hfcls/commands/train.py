@@ -4,13 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from hfcls.arguments import (
-    LEARNING_RATE_FOR_FINE_TUNING,
-    LEARNING_RATE_FROM_SCRATCH,
     AugmentationArguments,
     DataArguments,
     MethodArguments,
     ModelArguments,
     RunArguments,
+    TransferArguments,
     only,
 )
 from hfcls.errors import UserError
@@ -32,6 +31,7 @@ def build_parser() -> Parser:
     parser.add_flags("model", flags_of(ModelArguments))
     parser.add_flags("augmentation", flags_of(AugmentationArguments))
     parser.add_flags("method", flags_of(MethodArguments))
+    parser.add_flags("transfer", flags_of(TransferArguments))
     parser.add_flags("run", flags_of(RunArguments))
     parser.add_flags(
         "training (the fields of transformers' TrainingArguments that have an effect here)", training_flags()
@@ -52,6 +52,9 @@ def _check(values: dict[str, Any]) -> None:
         raise UserError(
             "No model: give --model_name_or_path CHECKPOINT to fine-tune or --architecture NAME to start anew."
         )
+    from hfcls.pages.standalone import check_formats
+
+    check_formats(values.get("figures"))
 
 
 def train(values: dict[str, Any]) -> dict[str, Any]:
@@ -69,8 +72,10 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
     values = build_parser().check(values)
     _check(values)
     from hfcls.data.batches import BatchCollator
+    from hfcls.data.pictures import Pictures
     from hfcls.data.transforms import Preprocessing
     from hfcls.training.fit import fit
+    from hfcls.training.processes import check_launcher
     from hfcls.training.run_directory import (
         check_nothing_inside,
         check_run_directory,
@@ -79,7 +84,10 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
         writing,
     )
     from hfcls.training.settings import build_training_arguments
+    from hfcls.training.transfer import check_transfer, checkpoints_to_keep
+    from hfcls.training.whitening import whiten_first_layer
 
+    check_launcher()
     run_dir = Path(values["output_dir"]).expanduser()
     resume = values.get("resume_from_checkpoint")
     say = _printer()
@@ -87,23 +95,26 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
         check_run_directory(run_dir, resume=bool(resume), overwrite=bool(values.get("overwrite_output_dir")))
         check_nothing_inside(run_dir, values)
     loaded, summary = _load(values)
-    model_arguments = only(ModelArguments, values)
-    training = build_training_arguments(
-        values,
-        has_validation="validation" in loaded.splits,
-        streaming=loaded.stream is not None,
-        learning_rate=LEARNING_RATE_FROM_SCRATCH
-        if model_arguments.model_name_or_path is None
-        else LEARNING_RATE_FOR_FINE_TUNING,
-    )
-    classifier, loaded = _build(model_arguments, loaded, seed=training.seed)
+    settled: dict[str, Any] = {"has_validation": "validation" in loaded.splits, "streaming": loaded.stream is not None}
+    model_arguments, transfer = only(ModelArguments, values), only(TransferArguments, values)
+    pretrained = bool(model_arguments.model_name_or_path or model_arguments.pretrained or model_arguments.weights)
+    check_transfer(transfer, pretrained=pretrained, streamed=loaded.stream is not None)
+    values = {**values, **checkpoints_to_keep(transfer, values)}
+    seed = build_training_arguments(values, **settled).seed
+    classifier, loaded = _build(model_arguments, loaded, seed=seed)
+    values, recipe = _with_recipe(values, classifier, loaded, pretrained=pretrained)
+    training = build_training_arguments(values, **settled)
     preprocessing = Preprocessing(classifier.image_processor)
     splits = _datasets(loaded, preprocessing, only(DataArguments, values), training)
     settings = _resolve(values, training, loaded)
     checkpoint, notices = _find_checkpoint(run_dir, resume, summary, settings)
+    if not pretrained:
+        notices += whiten_first_layer(classifier.model, splits["train"], preprocessing)
     for notice in (*loaded.notices, *classifier.notices, *notices):
         say(f"note: {notice}")
-    say(_headline(classifier, splits, summary, training))
+    say(_headline(classifier, splits, summary, training, only(AugmentationArguments, values)))
+    if recipe:
+        say(f"chosen    {recipe}")
     if _is_first_process():
         open_run_directory(run_dir, resume=bool(resume))
         with writing(run_dir):
@@ -116,7 +127,9 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
         training=training,
         method=only(MethodArguments, values),
         augmentation=only(AugmentationArguments, values),
+        transfer=transfer,
         checkpoint=checkpoint,
+        say=say,
     )
     _add_dropped(run_dir, summary, settings, result, say)
     if result.interrupted:
@@ -124,8 +137,10 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
             f"Stopped at step {result.state.global_step} of {result.state.max_steps}, all saved. Go on with:\n"
             f"  hfcls train --config {run_dir / 'run.yaml'} --resume_from_checkpoint auto"
         )
+    pictures = {name: Pictures(data, max_pixels=loaded.max_image_pixels) for name, data in loaded.splits.items()}
+    report = {"pictures": pictures, "figures": values.get("figures") or ()}
     with writing(run_dir):
-        return _finish(run_dir, classifier, result, splits, BatchCollator(preprocessing), training, say)
+        return _finish(run_dir, classifier, result, splits, BatchCollator(preprocessing), training, report, say)
 
 
 def _add_dropped(run_dir: Path, summary: dict[str, Any], settings: dict[str, Any], result: Any, say: Any) -> None:
@@ -168,21 +183,17 @@ def _build(arguments: ModelArguments, loaded: Any, *, seed: int) -> tuple[Any, A
     from hfcls.models import build_classifier, load_classifier, load_weights
 
     set_seed(seed)
-    name = arguments.model_name_or_path
+    name = _checkpoint_name(arguments)
+    changes: dict[str, Any] = {key: getattr(arguments, key) for key in ("image_size", "dropout", "drop_path")}
     if name is None:
         for unused in ("trust_remote_code", "allow_pickle"):
             if getattr(arguments, unused):
                 raise UserError(f"--{unused} would have no effect: it goes with --model_name_or_path.")
-        classifier = build_classifier(
-            str(arguments.architecture), class_names=loaded.class_names, image_size=arguments.image_size
-        )
+        classifier = build_classifier(str(arguments.architecture), class_names=loaded.class_names, **changes)
         if arguments.weights:
             classifier = replace(classifier, notices=load_weights(classifier, arguments.weights))
         return classifier, loaded
-    for unused in ("architecture", "weights", "image_size"):
-        if getattr(arguments, unused) is not None:
-            raise UserError(f"--{unused} would have no effect: --model_name_or_path decides it.")
-    options: dict[str, Any] = {"trust_remote_code": arguments.trust_remote_code, "allow_pickle": arguments.allow_pickle}
+    options = {"trust_remote_code": arguments.trust_remote_code, "allow_pickle": arguments.allow_pickle, **changes}
     classifier = load_classifier(name, **options)
     matches = match_names(list(loaded.class_names), classifier.class_names)
     mapping = [index for index in matches if index is not None]
@@ -194,6 +205,45 @@ def _build(arguments: ModelArguments, loaded: Any, *, seed: int) -> tuple[Any, A
             loaded = replace(loaded, stream=loaded.stream.renamed(renamed, names))
         return classifier, replace(loaded, splits=DatasetDict(splits))
     return load_classifier(name, class_names=loaded.class_names, **options), loaded
+
+
+def _with_recipe(
+    values: dict[str, Any], classifier: Any, loaded: Any, *, pretrained: bool
+) -> tuple[dict[str, Any], str]:
+    """Adds what the user left open, by the kind of network and the size of the data; and says what that is."""
+    from hfcls.training.recipe import choose_recipe, read_situation
+
+    situation = read_situation(
+        classifier,
+        pretrained=pretrained,
+        learning="adapters" if values.get("lora_rank") else "head" if values.get("freeze") == "backbone" else "all",
+        images=None if loaded.stream is not None else len(loaded.splits["train"]),
+    )
+    recipe = choose_recipe(situation)
+    augmentations = {flag.name for flag in flags_of(AugmentationArguments)}
+    left_alone = augmentations if any(values.get(name) is not None for name in augmentations) else set()
+    if (values.get("max_steps") or 0) > 0:
+        left_alone = left_alone | {"num_train_epochs"}
+    chosen = {n: value for n, value in recipe.items() if values.get(n) is None and n not in left_alone}
+    listed = ", ".join(f"{name} {value:g}" for name, value in chosen.items())
+    return {**values, **chosen}, f"{listed} (for {situation.describe()})" if chosen else ""
+
+
+def _checkpoint_name(arguments: ModelArguments) -> str | None:
+    """The checkpoint to start from, or None for fresh weights."""
+    from hfcls.models import default_checkpoint
+
+    if arguments.model_name_or_path is not None:
+        for unused in ("architecture", "weights", "pretrained"):
+            if getattr(arguments, unused):
+                raise UserError(f"--{unused} would have no effect: --model_name_or_path decides it.")
+        return arguments.model_name_or_path
+    if not arguments.pretrained:
+        return None
+    for unused in ("weights", "trust_remote_code", "allow_pickle"):
+        if getattr(arguments, unused):
+            raise UserError(f"--{unused} would have no effect: --pretrained decides where the weights come from.")
+    return default_checkpoint(str(arguments.architecture))
 
 
 def _datasets(loaded: Any, preprocessing: Any, arguments: DataArguments, training: Any) -> dict[str, Any]:
@@ -257,7 +307,7 @@ def _find_checkpoint(
 def _resolve(values: dict[str, Any], training: Any, loaded: Any) -> dict[str, Any]:
     """Every argument as it was resolved, without those that have no effect in this run."""
     resolved: dict[str, Any] = {}
-    for cls in (DataArguments, ModelArguments, AugmentationArguments, MethodArguments):
+    for cls in (DataArguments, ModelArguments, AugmentationArguments, MethodArguments, TransferArguments):
         resolved |= vars(only(cls, values))
     for flag in training_flags():
         value = getattr(training, flag.name)
@@ -270,10 +320,22 @@ def _resolve(values: dict[str, Any], training: Any, loaded: Any) -> dict[str, An
 
 
 def _finish(
-    run_dir: Path, classifier: Any, result: Any, splits: dict[str, Any], collator: Any, training: Any, say: Any
+    run_dir: Path,
+    classifier: Any,
+    result: Any,
+    splits: dict[str, Any],
+    collator: Any,
+    training: Any,
+    report: dict[str, Any],
+    say: Any,
 ) -> dict[str, Any]:
-    """Predictions and figures of validation and test, the weights, the report."""
+    """Predictions and figures of validation and test, the weights, the report.
+
+    Args:
+        report: ``pictures`` by split, and the formats of its ``figures``.
+    """
     from hfcls.evaluation.measure import measure_split, write_results
+    from hfcls.evaluation.measured_run import choose_split
     from hfcls.evaluation.report import save_report
 
     first = result.accelerator.is_main_process
@@ -298,12 +360,17 @@ def _finish(
     classifier.image_processor.save_pretrained(run_dir)
     result.state.save_to_json(str(run_dir / "trainer_state.json"))
     content = write_results(run_dir, result, measured, flat, splits, collator)
-    # Without a validation and a test split nothing was measured, and there is nothing to report.
-    say(_results_text(measured, run_dir, save_report(run_dir) if measured else None))
+    page = None
+    if measured:  # without a validation and a test split there is nothing to report
+        pictures = report["pictures"][choose_split(measured)]
+        page = save_report(run_dir, pictures=pictures, figures=report["figures"])
+    say(_results_text(measured, run_dir, page))
     return content
 
 
-def _headline(classifier: Any, splits: dict[str, Any], summary: dict[str, Any], training: Any) -> str:
+def _headline(
+    classifier: Any, splits: dict[str, Any], summary: dict[str, Any], training: Any, augmentation: AugmentationArguments
+) -> str:
     config = classifier.model.config
     name = getattr(config, "architecture", None) or config.model_type.removeprefix("hfcls_")
     count = sum(p.numel() for p in classifier.model.parameters())
@@ -316,7 +383,9 @@ def _headline(classifier: Any, splits: dict[str, Any], summary: dict[str, Any], 
         f"model     {name}, {count:,} parameters",
         f"training  {length}, batch {training.per_device_train_batch_size}, {optim}, "
         f"learning rate {training.learning_rate:g} ({training.lr_scheduler_type.value}), "
-        f"weight decay {training.weight_decay:g}, seed {training.seed}, {'bf16' if training.bf16 else 'fp32'}",
+        f"weight decay {training.weight_decay:g}, label smoothing {training.label_smoothing_factor:g}, "
+        f"seed {training.seed}, {'bf16' if training.bf16 else 'fp32'}",
+        f"augment   {', '.join(f'{name} {value:g}' for name, value in vars(augmentation).items() if value) or 'none'}",
     ]
     return "\n".join(lines)
 

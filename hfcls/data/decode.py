@@ -13,6 +13,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from hfcls.data.colours import read_ppm, to_rgb
 from hfcls.data.headers import Refused, Size, format_of
 from hfcls.data.orientation import SIDEWAYS, turn_of
+from hfcls.data.paths import OUTSIDE
 from hfcls.data.plugins import MAY_WARN, PLUGINS, QUIET
 from hfcls.errors import BadImage
 
@@ -26,6 +27,7 @@ _BEST_DEFLATE = 1032
 # What Pillow decodes in Python takes some seconds for as many pixels.
 _SLOW_CODECS = {"bmp_rle": "a run-length encoded BMP", "ppm_plain": "a PPM in text"}
 _MOST_SLOW_PIXELS = 4_194_304
+_ADDRESS = "is an address, and only local files are read"
 
 
 class Decoded(NamedTuple):
@@ -52,7 +54,8 @@ def read_bytes(cell: dict[str, Any] | None, sample_id: str) -> bytes:
         sample_id: names the image in errors.
 
     Raises:
-        BadImage: there is nothing to read, the file is no regular file or it has more than `MAX_BYTES`.
+        BadImage: there is nothing to read, the file is no regular file or it has more than `MAX_BYTES`, or it lies
+            outside the folder of its data set (`hfcls.data.cells`).
     """
     content, path = (cell.get("bytes"), cell.get("path")) if cell else (None, None)
     try:
@@ -181,6 +184,14 @@ def _check_scans(image: JpegImageFile, content: bytes, max_pixels: int) -> None:
 
 
 def _read_file(path: Any) -> bytes:
+    if isinstance(path, str) and path.startswith(OUTSIDE):
+        path = path.removeprefix(OUTSIDE)
+        if "://" in path:
+            raise Refused(_ADDRESS, mend="check the path")
+        raise Refused(
+            f"names the file {path[:200]!r}, which is not below the folder of its data set",
+            mend="--image_dir ROOT allows another place",
+        )
     try:
         # A pipe must not be waited for.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -195,7 +206,7 @@ def _read_file(path: Any) -> bytes:
         finally:
             os.close(descriptor)
     except FileNotFoundError:
-        what = "is an address, and only local files are read" if "://" in str(path) else "does not exist"
+        what = _ADDRESS if "://" in str(path) else "does not exist"
         raise Refused(what, mend="check the path") from None
     except (OSError, ValueError, TypeError) as error:
         why = error.strerror if isinstance(error, OSError) else error

@@ -73,6 +73,7 @@ def list_files(root: Path) -> tuple[list[str], list[str], list[str]]:
     return sorted(files, key=natural_order), folders, sorted(notices)
 
 
-def loose_images(root: Path) -> list[str]:
-    """The names of all images below `root`, at any depth, in natural order."""
-    return [name for name in list_files(root)[0] if is_image_name(name)]
+def loose_images(root: Path) -> tuple[list[str], list[str]]:
+    """The names of all images below `root`, at any depth, in natural order; and the notices of `list_files`."""
+    names, _, notices = list_files(root)
+    return [name for name in names if is_image_name(name)], notices

@@ -8,7 +8,7 @@ from datasets import Dataset, Image, Value
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from hfcls.data.draws import text_keys, uniform_draws
+from hfcls.data.draws import uniform_draws
 from hfcls.data.reading import set_column, texts_of
 from hfcls.errors import UserError
 
@@ -47,11 +47,19 @@ def group_by_pattern(splits: dict[str, Dataset], pattern: str) -> dict[str, Data
 
 
 def groups_of(data: Dataset) -> list[str] | None:
-    """The group of each sample; a sample without one is a group of its own. None where nothing is grouped."""
+    """The group of each sample; one without is named by its image's digest. None where nothing is grouped.
+
+    Args:
+        data: with the column digest, and group where there are groups.
+    """
     if "group" not in data.column_names:
         return None
-    groups = [group or f"\0{row}" for row, group in enumerate(texts_of(data, "group"))]
-    return groups if len(set(groups)) < len(groups) else None
+    groups = texts_of(data, "group")
+    given = [group for group in groups if group]
+    if len(set(given)) == len(given):
+        return None
+    # By content and not by place, so that another order, or an image fewer, changes no name.
+    return [group or f"\0{digest.hex()}" for group, digest in zip(groups, texts_of(data, "digest"), strict=True)]
 
 
 def join_groups(groups: list[str], keys: np.ndarray) -> list[str]:
@@ -75,14 +83,18 @@ def join_groups(groups: list[str], keys: np.ndarray) -> list[str]:
     return [first[part] for part in parts[members].tolist()]
 
 
-def carve_groups(groups: list[str], labels: np.ndarray, fraction: float, *, seed: int, stream: int) -> np.ndarray:
+def carve_groups(
+    groups: list[str], keys: np.ndarray, labels: np.ndarray, fraction: float, *, seed: int, stream: int
+) -> np.ndarray:
     """Takes whole groups out of a split so that each class gives about its share.
 
     In a seeded order each group goes out if that brings the counts of the classes nearer to what is wanted; then
-    groups change sides as long as that brings them nearer still. The best of several orders is taken.
+    groups change sides as long as that brings them nearer still. The first of several orders that comes to
+    within one sample is taken, else the best. A group draws by its smallest key: names and places play no part.
 
     Args:
         groups: N names.
+        keys: uint64 (N,), from the images' contents.
         labels: int (N,).
         fraction: of the samples, in (0, 1).
         stream: tells apart who draws.
@@ -100,6 +112,11 @@ def carve_groups(groups: list[str], labels: np.ndarray, fraction: float, *, seed
             "cannot be split. Set --validation_fraction 0 or --test_fraction 0."
         )
     totals = np.bincount(labels).astype(np.float64)
+    smallest = np.full(len(names), np.iinfo(np.uint64).max, dtype=np.uint64)
+    np.minimum.at(smallest, members, keys)
+    # Renumbered by key, which decides between equal draws too.
+    by_key = np.argsort(smallest, kind="stable")
+    smallest, members = smallest[by_key], np.argsort(by_key)[members]
     counts: list[dict[int, int]] = [defaultdict(int) for _ in names]
     for group, label in zip(members.tolist(), labels.tolist(), strict=True):
         counts[group][label] += 1
@@ -107,8 +124,8 @@ def carve_groups(groups: list[str], labels: np.ndarray, fraction: float, *, seed
     # A class counts by its own size, so that rare ones are not drowned.
     weight = np.where(totals > 0, 1.0 / np.maximum(totals, 1) ** 2, 0.0)
     size_weight = len(np.flatnonzero(totals)) / totals.sum() ** 2
-    contents = [(np.fromiter(c, int, len(c)), np.fromiter(c.values(), float, len(c))) for c in counts]
-    draws = uniform_draws(text_keys([str(name) for name in names]), seed=seed, epoch=0, stream=stream, count=_ORDERS)
+    contents = [(np.array(sorted(c)), np.array([c[label] for label in sorted(c)], dtype=float)) for c in counts]
+    draws = uniform_draws(smallest, seed=seed, epoch=0, stream=stream, count=_ORDERS)
     best: tuple[float, np.ndarray] | None = None
     sizes = np.array([values.sum() for _, values in contents])
     for order in draws.T[: _ORDERS if len(names) <= _MANY else 1]:
@@ -119,6 +136,9 @@ def carve_groups(groups: list[str], labels: np.ndarray, fraction: float, *, seed
         cost = float((weight * (taken - wanted) ** 2).sum() + size_weight * (taken.sum() - wanted.sum()) ** 2)
         if goes.any() and (best is None or cost < best[0]):
             best = cost, goes
+            # Near enough: a better order among the rest would be chance, and another chance with one image fewer.
+            if max(np.abs(taken - wanted).max(), abs(taken.sum() - wanted.sum())) < 1:
+                break
     if best is None:
         raise UserError(
             f"No choice of the {len(names)} groups sets about {fraction:.0%} of the images apart and leaves images of "

@@ -195,9 +195,16 @@ def _limit(splits: dict[str, Dataset], origins: dict[str, str], arguments: DataA
             raise UserError(f"--{flag} would have no effect: there is no {split} split.")
         if most is not None and most < len(splits[split]):
             data = splits[split]
+            present = len(np.unique(labels_of(data)))
+            if split == "train" and most < present:
+                raise UserError(
+                    f"--{flag} is {most}, but train has {present} classes: expected at least one image of each."
+                )
             keys = image_keys(texts_of(data, "digest"))
             chosen = limit(keys, labels_of(data), most, seed=arguments.split_seed, stream=LIMIT_STREAM)
             origins[split] += f"; {len(chosen)} of its {len(data)} images (--{flag})"
+            if most < present:
+                origins[split] += f", {present - most} of its {present} classes without one"
             splits[split] = data.select(chosen)
 
 

@@ -9,6 +9,8 @@ from hfcls.errors import UserError
 
 # The root with its links resolved and as it was spelled, both absolute and with a slash at the end.
 Roots = tuple[str, str]
+# What stands before the path in a cell whose file is not to be read.
+OUTSIDE = "outside://"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 

@@ -1,18 +1,18 @@
 """From the data flags to splits of images, whatever they came in: a row for each kind of source."""
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from datasets import ClassLabel, Dataset, Features, Image, Value, concatenate_datasets
+from datasets import ClassLabel, Dataset, Value, concatenate_datasets
 
 from hfcls.arguments import DataArguments
 from hfcls.data.archives import is_archive, pack_archive
+from hfcls.data.cells import named_files
 from hfcls.data.choices import choose_samples, map_classes, read_class_mapping
 from hfcls.data.columns import LABEL_NAMES, Columns
 from hfcls.data.digits import read_digits
-from hfcls.data.folder import loose_images, read_folder
+from hfcls.data.folder import list_files, loose_images, read_folder
 from hfcls.data.groups import group_by_pattern
 from hfcls.data.layout import SPLIT_FOLDERS, arrange, is_image_name, listing, natural_order
 from hfcls.data.reading import Reading, set_column, texts_of
@@ -74,10 +74,10 @@ def _read(arguments: DataArguments) -> tuple[Reading, str]:
             f"--dataset_name and --{next(iter(directories))}_dir both say where the data is: give one of them."
         )
     if arguments.dataset_name is not None:
-        return _read_named(arguments, arguments.dataset_name)
+        return read_named(arguments, arguments.dataset_name)
     if not directories:
         raise UserError("No data: give --train_dir FOLDER or --dataset_name NAME (`digits` is built in).")
-    _refuse_hub_flags(arguments)
+    refuse_hub_flags(arguments)
     alone = len(directories) == 1
     reading = Reading()
     for split, directory in directories.items():
@@ -92,27 +92,44 @@ def _read(arguments: DataArguments) -> tuple[Reading, str]:
             )
         else:
             (data,) = own.splits.values()
-            reading.splits[split] = data if alone or split == "train" else _prefixed(data, f"{split}/")
+            reading.splits[split] = data if alone or split == "train" else prefixed(data, f"{split}/")
     return reading, ", ".join(directories.values())
 
 
-def _read_named(arguments: DataArguments, name: str) -> tuple[Reading, str]:
+def read_named(arguments: DataArguments, name: str, *, labelled: bool = True) -> tuple[Reading, str]:
+    """Reads what ``--dataset_name`` names: the built-in digits, a path, or a data set of the Hub.
+
+    Args:
+        labelled: without it, images alone are enough, and splits of all names are read.
+
+    Returns:
+        The splits as they are stored, and the source in words.
+
+    Raises:
+        UserError: it is not to be had, or a flag would have no effect.
+    """
     if name == "digits":
-        _refuse_hub_flags(arguments)
+        refuse_hub_flags(arguments)
         for unused in ("image_column_name", "label_column_name", "group_column_name", "image_dir"):
             if getattr(arguments, unused) is not None:
                 raise UserError(f"--{unused} would have no effect: digits has one image and one label column.")
         return Reading(read_digits()), "the handwritten digits of scikit-learn"
     if Path(name).exists():
-        _refuse_hub_flags(arguments)
-        return read_path(Path(name), arguments), name
+        refuse_hub_flags(arguments)
+        return read_path(Path(name), arguments, labelled=labelled), name
     if name.count("/") > 1 or name.startswith((".", "/", "~")):
         raise UserError(f"--dataset_name {name} does not exist: expected a path, a Hub id or `digits`.")
-    reading = read_hub(name, arguments.dataset_config_name, arguments.dataset_revision, columns_of(arguments))
+    columns = columns_of(arguments, labelled=labelled)
+    reading = read_hub(name, arguments.dataset_config_name, arguments.dataset_revision, columns)
     return reading, f"the Hub data set {name}"
 
 
-def _refuse_hub_flags(arguments: DataArguments) -> None:
+def refuse_hub_flags(arguments: DataArguments) -> None:
+    """What goes with a data set of the Hub alone.
+
+    Raises:
+        UserError: it is given.
+    """
     for unused in ("dataset_config_name", "dataset_revision"):
         if getattr(arguments, unused) is not None:
             raise UserError(f"--{unused} would have no effect: it goes with a Hub id in --dataset_name.")
@@ -127,51 +144,6 @@ def columns_of(arguments: DataArguments, *, labelled: bool = True) -> Columns:
         labelled=labelled,
         path_root=None if arguments.image_dir is None else Path(arguments.image_dir),
     )
-
-
-def load_images(paths: list[str], arguments: DataArguments) -> Dataset:
-    """Images without a thought for labels: files, folders at any depth, archives, tables, data sets.
-
-    Args:
-        paths: in the order wanted; none where the flags name the data.
-
-    Returns:
-        The columns ``id`` (unique: the path of a file, the path of an archive or table and the name inside, or
-        ``split/row``) and ``image``.
-
-    Raises:
-        UserError: a path does not exist or holds no images.
-    """
-    if not paths:
-        reading, _ = _read(arguments)
-        parts = list(reading.splits.values())
-    else:
-        parts = [part for path in paths for part in _images_at(Path(path), arguments, alone=len(paths) == 1)]
-    data = concatenate_datasets([part.select_columns(["id", "image"]) for part in parts])
-    repeated = [sample_id for sample_id, times in Counter(texts_of(data, "id")).items() if times > 1]
-    if repeated:
-        raise UserError(f"{repeated[0]!r} is named more than once: name each image once.")
-    return data
-
-
-def _images_at(path: Path, arguments: DataArguments, *, alone: bool) -> list[Dataset]:
-    if path.is_file() and is_image_name(path.name):
-        return [_files([str(path)], [str(path)])]
-    kind = kind_of(path)
-    if kind == "folder" or (kind in {"metadata", "archives"} and arguments.image_column_name is None):
-        names = loose_images(path)
-        if names:
-            return [_files([str(path / name) for name in names], [str(path / name) for name in names])]
-        if kind == "folder":
-            raise UserError(f"{path} holds no image files.")
-    splits = read_path(path, arguments, labelled=False).splits
-    prefix = "" if alone and kind not in {"archive", "archives"} else f"{path}/"
-    return [_prefixed(data, prefix) if prefix else data for data in splits.values()]
-
-
-def _files(ids: list[str], paths: list[str]) -> Dataset:
-    features = Features({"id": Value("string"), "image": Image()})
-    return Dataset.from_dict({"id": ids, "image": [{"path": p, "bytes": None} for p in paths]}, features=features)
 
 
 # -- paths ---------------------------------------------------------------------------------------------
@@ -203,6 +175,25 @@ def kind_of(path: Path) -> str:
     return "archives" if archives_in(path) else "folder"
 
 
+def files_of(path: Path) -> list[Path]:
+    """The files that say what the data at a path is, or hold its images: a table, Parquet or Arrow files, archives.
+
+    None for images as files, and for what ``save_to_disk`` wrote, which knows its own state.
+
+    Raises:
+        UserError: see `kind_of`.
+    """
+    if path.is_file():
+        return [path]
+    kind = kind_of(path)
+    if kind == "parquet":
+        return [Path(file) for files in parquet_files(path).values() for file in files]
+    if kind == "archives":
+        return archives_in(path)
+    file = metadata_file(path) if kind == "metadata" else None
+    return [file] if file is not None else []
+
+
 def _refuse_class_folders_beside(path: Path, parquet: str) -> None:
     """Of Parquet files and class folders in one place, only one can be the data."""
     for folder in sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
@@ -228,9 +219,46 @@ def read_path(path: Path, arguments: DataArguments, *, labelled: bool = True) ->
     for unused in ("image_column_name", "label_column_name", "group_column_name"):
         if not has_columns and getattr(arguments, unused) is not None and not kind.startswith("archive"):
             raise UserError(f"--{unused} would have no effect: {path} is a folder of images, not a table.")
-    if arguments.image_dir is not None and kind not in {"table", "metadata", "parquet"}:
+    if arguments.image_dir is not None and not has_columns:
         raise UserError(f"--image_dir would have no effect: {path} is no table of paths.")
-    return READERS[kind](path, columns_of(arguments, labelled=labelled))
+    reading = READERS[kind](path, columns_of(arguments, labelled=labelled))
+    if path.is_dir():
+        reading.notices += (
+            unread_archives(path, deep=False) if kind == "folder" else _unread_images(path, kind, reading)
+        )
+    return reading
+
+
+def _unread_images(path: Path, kind: str, reading: Reading) -> list[str]:
+    """What is to be said about the image files in a folder whose data is something else, or a list of some of them."""
+    taken = {file for data in reading.splits.values() for file in named_files(data)}
+    root = path.resolve()
+    unread = [name for name in loose_images(path)[0] if str(root / name) not in taken]
+    if not unread:
+        return []
+    file = metadata_file(path)
+    read = {
+        "metadata": f"what {file.name if file else ''} lists",
+        "parquet": "what Parquet files hold",
+        "archives": "what archives hold",
+        "saved": "what save_to_disk wrote",
+    }[kind]
+    many = f"{len(unread)} images lie" if len(unread) > 1 else "1 image lies"
+    return [f"{many} unread in {path}, such as {unread[0]!r}: only {read} there is the data."]
+
+
+def unread_archives(path: Path, *, deep: bool) -> list[str]:
+    """What is to be said about archives and Parquet files in a folder whose image files are the data.
+
+    Args:
+        deep: in its folders too.
+    """
+    packed = [name for name in list_files(path)[0] if is_archive(Path(name)) or name.lower().endswith(".parquet")]
+    packed = [name for name in packed if deep or "/" not in name]
+    if not packed:
+        return []
+    many = f"{len(packed)} archives or Parquet files lie" if len(packed) > 1 else "1 archive or Parquet file lies"
+    return [f"{many} unread in {path}, such as {packed[0]!r}: only the image files there are the data."]
 
 
 def _read_metadata(path: Path, columns: Columns) -> Reading:
@@ -295,7 +323,7 @@ def _read_archives(path: Path, columns: Columns) -> Reading:
         if len(own.splits) > 1:
             raise UserError(f"{archive} has splits of its own ({', '.join(own.splits)}): give that file alone.")
         (data,) = own.splits.values()
-        reading.splits[split] = _prefixed(data, f"{stem}/") if len(archives) > 1 else data
+        reading.splits[split] = prefixed(data, f"{stem}/") if len(archives) > 1 else data
         reading.notices += own.notices
     return reading
 
@@ -342,6 +370,7 @@ def _with_labels(data: Dataset, labels: list[str]) -> Dataset:
     return set_column(data, "label", [positions[label] for label in labels], ClassLabel(names=names))
 
 
-def _prefixed(data: Dataset, prefix: str) -> Dataset:
+def prefixed(data: Dataset, prefix: str) -> Dataset:
+    """The same with `prefix` before each id."""
     ids = [prefix + sample_id for sample_id in texts_of(data, "id")]
     return set_column(data, "id", ids, Value("string"))

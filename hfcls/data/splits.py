@@ -40,7 +40,7 @@ def carve(
     """
     if groups is not None:
         joined = join_groups(groups, keys)
-        goes = carve_groups(joined, labels, fraction, seed=seed, stream=stream)
+        goes = carve_groups(joined, keys, labels, fraction, seed=seed, stream=stream)
         return np.flatnonzero(~goes), np.flatnonzero(goes)
     counts = np.bincount(labels)
     ranks = _class_ranks(keys, labels, seed=seed, stream=stream)

@@ -13,15 +13,19 @@ from datasets import (
     DatasetDict,
     Features,
     Value,
+    config,
     disable_progress_bars,
     load_dataset,
     load_from_disk,
     logging,
 )
 from datasets.exceptions import DatasetsError
+from huggingface_hub.constants import HF_HUB_CACHE
 
+from hfcls.data.cells import confine_paths
 from hfcls.data.columns import Columns, choose_columns, column_texts, image_columns, is_text, listed, standard_columns
 from hfcls.data.layout import SPLIT_FOLDERS
+from hfcls.data.paths import roots_of
 from hfcls.data.reading import Reading
 from hfcls.data.rows import first_line
 from hfcls.data.tables import read_tables
@@ -100,7 +104,9 @@ def load_parquet(files: dict[str, list[str]], columns: Columns, *, prefix: str =
     for split, shards in files.items():
         kept = Features({name: features[split][name] for name in chosen.names()})
         splits[split] = _load("parquet", shards, kept, columns=list(kept), batch_size=_BATCH)
-    return Reading(standard_columns(splits, columns, prefix=prefix))
+    return Reading(
+        _confined(standard_columns(splits, columns, prefix=prefix), columns, Path(next(iter(files.values()))[0]))
+    )
 
 
 def read_arrow(path: Path, columns: Columns, *, prefix: str = "") -> Reading:
@@ -113,7 +119,9 @@ def read_arrow(path: Path, columns: Columns, *, prefix: str = "") -> Reading:
     if not files:
         raise UserError(f"{path} holds no Arrow files.")
     splits = {split: _load("arrow", f, _features(f, _arrow_schema, "Arrow")) for split, f in files.items()}
-    return Reading(standard_columns(splits, columns, prefix=prefix))
+    return Reading(
+        _confined(standard_columns(splits, columns, prefix=prefix), columns, Path(next(iter(files.values()))[0]))
+    )
 
 
 def read_saved(path: Path, columns: Columns, *, prefix: str = "") -> Reading:
@@ -130,17 +138,19 @@ def read_saved(path: Path, columns: Columns, *, prefix: str = "") -> Reading:
             data.data.validate(full=True)
     except _BROKEN as error:
         raise UserError(f"{path} is not a data set that save_to_disk wrote: {first_line(error)}") from None
-    return _usual_splits(splits, str(path), columns, prefix)
+    reading = _usual_splits(splits, str(path), columns, prefix)
+    reading.splits = _confined(reading.splits, columns, path / "state.json")
+    return reading
 
 
-def read_hub(name: str, config: str | None, revision: str | None, columns: Columns) -> Reading:
+def read_hub(name: str, config_name: str | None, revision: str | None, columns: Columns) -> Reading:
     """Downloads (or finds in the cache) a data set of the Hub.
 
     Raises:
         UserError: it is not to be had, has none of the usual splits, or see `standard_columns`.
     """
     try:
-        loaded = load_dataset(name, config, revision=revision)
+        loaded = load_dataset(name, config_name, revision=revision)
     except (FileNotFoundError, ConnectionError) as error:
         raise UserError(
             f"The data set {name} is neither a directory here nor to be had from the Hub ({first_line(error)})."
@@ -150,23 +160,33 @@ def read_hub(name: str, config: str | None, revision: str | None, columns: Colum
         several = re.search(r"Config name is missing.*\n.*?(\[.*\])", str(error))
         cause = f"choose one of {several[1]} with --dataset_config_name." if several else first_line(error)
         raise UserError(f"The data set {name} cannot be loaded: {cause}") from None
-    return _usual_splits(dict(loaded), name, columns, "")
+    reading = _usual_splits(dict(loaded), name, columns, "")
+    # What the Hub sent lies in these; a path to anywhere else was not made here.
+    roots = [roots_of(None, Path(place)) for place in (config.HF_DATASETS_CACHE, HF_HUB_CACHE)]
+    reading.splits = {split: confine_paths(data, roots) for split, data in reading.splits.items()}
+    return reading
 
 
 def _usual_splits(splits: dict[str, Dataset], name: str, columns: Columns, prefix: str) -> Reading:
-    """Train, validation and test, whatever they are called; what is left out is said."""
+    """Train, validation and test, whatever they are called; what is left out is said.
+
+    Where labels aren't needed, every split has images, and nothing is left out.
+    """
     reading = Reading()
     known: dict[str, Dataset] = {}
+    others: dict[str, Dataset] = {}
     # A split that is called as it should be goes before one that means the same.
     for own in sorted(splits, key=lambda own: own not in SPLITS):
         split = SPLIT_FOLDERS.get(own.lower())
-        if split is None or split in known:
-            reading.notices.append(f"The split {own!r} of {name} was left out.")
-        else:
+        if split is not None and split not in known:
             known[split] = splits[own]
-    if not known:
+        elif not columns.labelled:
+            others[own] = splits[own]
+        else:
+            reading.notices.append(f"The split {own!r} of {name} was left out.")
+    if not known and not others:
         raise UserError(f"{name} has the splits {listed(splits)}: expected train, validation or test.")
-    known = {split: known[split] for split in SPLITS if split in known}
+    known = {split: known[split] for split in SPLITS if split in known} | others
     chosen = choose_columns({split: data.features for split, data in known.items()}, columns)
     for split in [split for split in known if columns.labelled and chosen.label and split != "train"]:
         if len(known) > 1 and not any(column_texts(known[split], str(chosen.label))):
@@ -174,6 +194,12 @@ def _usual_splits(splits: dict[str, Dataset], name: str, columns: Columns, prefi
             del known[split]
     reading.splits = standard_columns(known, columns, prefix=prefix)
     return reading
+
+
+def _confined(splits: dict[str, Dataset], columns: Columns, file: Path) -> dict[str, Dataset]:
+    """Splits whose cells name no files but those below the folder of the first file, or below ``--image_dir``."""
+    roots = [roots_of(columns.path_root, file.parent)]
+    return {split: confine_paths(data, roots) for split, data in splits.items()}
 
 
 # -- files -----------------------------------------------------------------------------------------------------

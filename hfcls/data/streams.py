@@ -15,11 +15,13 @@ from datasets.distributed import split_dataset_by_node
 from tqdm.auto import tqdm
 
 from hfcls.arguments import DataArguments
+from hfcls.data.cells import confined
 from hfcls.data.choices import read_class_mapping
 from hfcls.data.columns import choose_columns, class_name, text_of
 from hfcls.data.content import sample_keys
 from hfcls.data.decode import decode_bytes, read_bytes
 from hfcls.data.layout import SPLIT_FOLDERS, natural_order
+from hfcls.data.paths import Roots, roots_of
 from hfcls.data.reading import Reading
 from hfcls.data.screening import Dropped
 from hfcls.data.sources import archives_in, columns_of, kind_of
@@ -28,6 +30,8 @@ from hfcls.data.transforms import Preprocessing
 from hfcls.data.webdataset import read_shards, split_of, stream_samples
 from hfcls.errors import BadImage, UserError, suggest
 
+# So often a share of a stream may hold nothing but bad images before it counts as empty.
+_FRUITLESS_PASSES = 20
 BUFFER_SIZE = 1000
 _FEATURES = Features({"id": Value("string"), "image": Image(decode=False), "label": Value("string")})
 _LABEL_BAR: dict[str, Any] = {"desc": "Reading labels", "unit": "image", "leave": False, "disable": None}
@@ -136,7 +140,8 @@ def _from_parquet(path: Path, arguments: DataArguments) -> tuple[IterableDataset
         names = sorted({text for value in values if (text := text_of(value)) is not None}, key=natural_order)
     rest = {split: shards for split, shards in files.items() if split != "train"}
     others = load_parquet(rest, columns_of(arguments)) if rest else Reading()
-    return _standard(examples, chosen.image, str(chosen.label), label), names, others
+    roots = [roots_of(None, Path(files["train"][0]).parent)]
+    return _standard(examples, chosen.image, str(chosen.label), label, roots), names, others
 
 
 def _from_hub(name: str, arguments: DataArguments) -> tuple[IterableDataset, list[str], Reading]:
@@ -174,8 +179,13 @@ def _from_hub(name: str, arguments: DataArguments) -> tuple[IterableDataset, lis
     return _standard(known["train"], chosen.image, str(chosen.label), label), list(label.names), others
 
 
-def _standard(examples: IterableDataset, image: str, label: str, feature: Any) -> IterableDataset:
-    """Any stream with the columns ``id``, ``image``, ``label``; the id is the image's path where it has one."""
+def _standard(
+    examples: IterableDataset, image: str, label: str, feature: Any, roots: Sequence[Roots] = ()
+) -> IterableDataset:
+    """Any stream with the columns ``id``, ``image``, ``label``; the id is the image's path where it has one.
+
+    Files that cells name are read below the roots alone.
+    """
     examples = examples.select_columns([image, label]).cast_column(image, Image(decode=False))
 
     def standard(row: dict[str, Any]) -> dict[str, Any]:
@@ -184,7 +194,7 @@ def _standard(examples: IterableDataset, image: str, label: str, feature: Any) -
             value = class_name(feature, value, label)
         path, content = (cell or {}).get("path"), (cell or {}).get("bytes")
         # Without its name, which `datasets` would take for a local file where there is one.
-        stored = {"bytes": content, "path": path if content is None else None}
+        stored = {"bytes": content, "path": confined(path, roots) if path and content is None else None}
         return {"id": path or "", "image": stored, "label": text_of(value)}
 
     gone = [column for column in (image, label) if column not in _FEATURES]
@@ -233,11 +243,15 @@ class StreamDataset(torch.utils.data.IterableDataset):
             UserError: an image cannot be read, a class is unknown, or a whole pass had no image that can be used.
         """
         dropped: list[Dropped] = []
+        fruitless = 0
         for epoch in count():
-            empty = True
+            empty, before = True, len(dropped)
             for sample in self.one_pass(epoch, dropped):
                 empty = False
                 yield sample
+            fruitless = fruitless + 1 if empty else 0
+            if empty and len(dropped) > before and fruitless < _FRUITLESS_PASSES:
+                continue  # images there were, all of them bad: the next pass deals out the shards anew
             worker = torch.utils.data.get_worker_info()
             if empty and worker is not None and worker.id > 0:
                 return  # more workers than shards: the others read all there is

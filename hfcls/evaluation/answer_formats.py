@@ -60,9 +60,9 @@ class AnswerFormat(ABC):
     def pieces(self, part: Path) -> Iterator[Piece]:
         """The whole pieces after the header; a torn end is passed over."""
 
-    def finish(self, part: Path, output: Path) -> None:
-        """Makes the file out of the whole part file, which is then gone."""
-        os.replace(part, output)
+    def finished(self, part: Path) -> Path:
+        """Where the whole file lies, made of the whole part file: that one itself, or another one beside it."""
+        return part
 
 
 class _Lines(AnswerFormat):
@@ -158,19 +158,22 @@ class ParquetFormat(AnswerFormat):
         for batch, end in self._batches(part):
             yield Piece(end, batch.num_rows, batch.num_rows - batch.columns[-1].null_count)
 
-    def finish(self, part: Path, output: Path) -> None:
+    def finished(self, part: Path) -> Path:
         """See `AnswerFormat`."""
-        aside = part.with_name(part.name + ".parquet")
-        with pq.ParquetWriter(aside, self._schema) as writer:
-            waiting: list[pa.RecordBatch] = []
-            for batch, _ in self._batches(part):
-                waiting.append(batch)
-                if sum(b.nbytes for b in waiting) > _ROW_GROUP_BYTES:
-                    writer.write_table(pa.Table.from_batches(waiting))
-                    waiting = []
-            writer.write_table(pa.Table.from_batches(waiting, schema=self._schema))
-        os.replace(aside, output)
-        part.unlink()
+        # Its name ends like no table's: the output may lie in the folder whose images are classified.
+        aside = part.with_name(part.name + ".whole")
+        with aside.open("wb") as file:
+            with pq.ParquetWriter(file, self._schema) as writer:
+                waiting: list[pa.RecordBatch] = []
+                for batch, _ in self._batches(part):
+                    waiting.append(batch)
+                    if sum(b.nbytes for b in waiting) > _ROW_GROUP_BYTES:
+                        writer.write_table(pa.Table.from_batches(waiting))
+                        waiting = []
+                writer.write_table(pa.Table.from_batches(waiting, schema=self._schema))
+            file.flush()
+            os.fsync(file.fileno())
+        return aside
 
     def _batches(self, part: Path) -> Iterator[tuple[pa.RecordBatch, int]]:
         with pa.OSFile(str(part)) as file:

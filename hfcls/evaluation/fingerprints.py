@@ -1,6 +1,7 @@
 """What the answers of a run depend on, in a form that can be compared with that of another run."""
 
 import json
+import os
 from hashlib import blake2b
 from typing import Any
 
@@ -9,6 +10,8 @@ import torch
 from datasets import Dataset
 from PIL import Image
 
+from hfcls.data.cells import named_files
+from hfcls.data.images import Images
 from hfcls.data.transforms import Preprocessing
 
 _IDS_AT_A_TIME = 10_000
@@ -39,4 +42,20 @@ def ids_digest(data: Dataset) -> str:
     for start in range(0, len(ids), _IDS_AT_A_TIME):
         for sample_id in ids[start : start + _IDS_AT_A_TIME]["id"]:
             digest.update(sample_id.encode("utf-8", "surrogatepass") + b"\0")
+    return digest.hexdigest()
+
+
+def sources_digest(images: Images) -> str:
+    """Of what the images are read from: size and time of every file, or what a data set itself goes by.
+
+    Where it lies plays no part.
+    """
+    digest = blake2b(digest_size=16)
+    for path in [*map(str, images.files), *named_files(images.data)]:
+        try:
+            status = os.stat(path)
+            digest.update(f"{status.st_size} {status.st_mtime_ns}\0".encode())
+        except (OSError, ValueError):
+            digest.update(b"not there\0")
+    digest.update("\0".join(images.fingerprints).encode())
     return digest.hexdigest()

@@ -28,6 +28,8 @@ def check_output(output: Path, *, resume: bool, overwrite: bool) -> None:
     if output.is_dir():
         raise UserError(f"--output {str(output)!r} is a directory: give the name of a file.")
     if resume:
+        if _finished_by(_record_of(output), output):
+            return
         if output.exists() and not part.exists():
             raise UserError(f"{str(output)!r} is finished: there is nothing to resume. Make it anew with --overwrite.")
         if output.exists() and not _read_record(output).get("overwrite"):
@@ -87,11 +89,20 @@ class PartFile:
         self.rows, self.failed = 0, 0
         self.notices: list[str] = []
         self._part = part_of(output)
-        before = self._part.stat().st_size if self._part.exists() else 0
+        self._whole = resume and _finished_by(_record_of(output), output)
+        if self._whole:
+            # All was done but the tidying up.
+            before = _read_record(output)
+            self.notices += _compare(output, before, record)
+            self.rows, self.failed = total, before["finishing"]["failed"]
+            self.notices.append(f"All of the {total:,} images were done before.")
+        size = self._part.stat().st_size if self._part.exists() else 0
         self._file: BinaryIO = self._part.open("ab")
         try:
             _lock(self._file, output)
-            if resume and before >= len(format.header()):
+            if self._whole:
+                pass
+            elif resume and size >= len(format.header()):
                 self._go_on(record, batch_size)
             else:
                 if resume:
@@ -118,8 +129,14 @@ class PartFile:
             The output.
         """
         assert self.rows == self._total
-        os.fsync(self._file.fileno())
-        self._format.finish(self._part, self._output)
+        if not self._whole:
+            os.fsync(self._file.fileno())
+            whole = self._format.finished(self._part)
+            # A kill from here on leaves word of which file it is that gets the name.
+            finishing = _state(whole) | {"failed": self.failed}
+            write_json(_record_of(self._output), _read_record(self._output) | {"finishing": finishing})
+            os.replace(whole, self._output)
+        self._part.unlink(missing_ok=True)
         self.close()
         _record_of(self._output).unlink()
         return self._output
@@ -159,6 +176,21 @@ class PartFile:
 
 def _record_of(output: Path) -> Path:
     return output.with_name(output.name + ".part.json")
+
+
+def _state(path: Path) -> dict[str, int]:
+    """What a file keeps when it is renamed."""
+    status = path.stat()
+    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+def _finished_by(record: Path, output: Path) -> bool:
+    """Whether the output is the whole file of the run that the record is of, which was killed while it tidied up."""
+    try:
+        finishing = json.loads(record.read_text(encoding="utf-8"))["finishing"]
+        return finishing == _state(output) | {"failed": finishing["failed"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _read_record(output: Path) -> dict[str, Any]:

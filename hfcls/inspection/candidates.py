@@ -34,19 +34,25 @@ class Candidates(NamedTuple):
 
 
 def search(
-    descriptors: np.ndarray, hashes: np.ndarray, rows: np.ndarray, *, all_against_all: int = ALL_AGAINST_ALL
+    descriptors: np.ndarray,
+    hashes: np.ndarray,
+    rows: np.ndarray,
+    *,
+    split_of: np.ndarray | None = None,
+    all_against_all: int = ALL_AGAINST_ALL,
 ) -> Iterator[Candidates]:
     """Looks for the candidates of each image, one image after the other.
 
-    Alike are images whose hashes differ in at most `RADIUS` bits (where more than 1,024 do so, the nearest) and whose
-    low frequencies agree up to small changes. Up to `all_against_all` images, each meets all others. Beyond, images are
-    filed under the nearest of R / 500 images drawn as centres, and an image meets only those filed under the eight
-    centres nearest to it. Memory: about 300 bytes an image.
+    Alike are images whose hashes differ in at most `RADIUS` bits (where more than 1,024 do so, the nearest in its own
+    split and the nearest in others) and whose low frequencies agree up to small changes. Up to `all_against_all`
+    images, each meets all others. Beyond, images are filed under the nearest of R / 500 images drawn as centres, and an
+    image meets only those filed under the eight centres nearest to it. Memory: about 300 bytes an image.
 
     Args:
         descriptors: ``(N, 864)`` uint8.
         hashes: ``(N,)`` uint64.
         rows: int64 (R,), the images to search, ascending.
+        split_of: int (N,), the split of each image; all are in one where None.
         all_against_all: how many images may be compared each with each.
     """
     directions = _directions(descriptors, rows)
@@ -55,7 +61,8 @@ def search(
         block = shelves.order[some]
         for row, tangent in zip(block.tolist(), tangents(brightness(descriptors[block])), strict=True):
             met, met_hashes = shelves.meet(row)
-            chosen, all_of_them = _within_radius(met_hashes ^ hashes[row])
+            elsewhere = None if split_of is None else split_of[met] != split_of[row]
+            chosen, all_of_them = _within_radius(met_hashes ^ hashes[row], elsewhere)
             others = met[chosen]
             rest = unexplained(tangent, directions[others])
             alike = np.flatnonzero((rest <= ALIKE) & (others != row))
@@ -103,13 +110,30 @@ class _Cells:
         return (others > row) | ~meets_back
 
 
-def _within_radius(differences: np.ndarray) -> tuple[np.ndarray, bool]:
+def nearest(distances: np.ndarray, elsewhere: np.ndarray | None, most: int) -> np.ndarray:
+    """Positions of the least distances: at most so many in the image's own split, and as many in others.
+
+    Counted apart, since a burst in one split would leave no place for its copies in another.
+
+    Args:
+        distances: ``(M,)``.
+        elsewhere: bool (M,), which lie in another split; none where None.
+    """
+    if len(distances) <= most:
+        return np.arange(len(distances))
+    sides = (
+        [np.arange(len(distances))] if elsewhere is None else [np.flatnonzero(~elsewhere), np.flatnonzero(elsewhere)]
+    )
+    kept = [s[np.argpartition(distances[s], most)[:most]] if len(s) > most else s for s in sides]
+    return np.concatenate(kept)
+
+
+def _within_radius(differences: np.ndarray, elsewhere: np.ndarray | None) -> tuple[np.ndarray, bool]:
     """Positions of hashes within `RADIUS`, by how they differ, and whether these are all."""
     distances = np.bitwise_count(differences)
     chosen = np.flatnonzero(distances <= RADIUS)
-    if len(chosen) <= _MOST_CANDIDATES:
-        return chosen, True
-    return chosen[np.argpartition(distances[chosen], _MOST_CANDIDATES)[:_MOST_CANDIDATES]], False
+    kept = nearest(distances[chosen], None if elsewhere is None else elsewhere[chosen], _MOST_CANDIDATES)
+    return chosen[kept], len(kept) == len(chosen)
 
 
 def _directions(descriptors: np.ndarray, rows: np.ndarray) -> np.ndarray:

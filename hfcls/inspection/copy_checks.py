@@ -84,6 +84,16 @@ def check_near_duplicates(images: Images, facts: Facts) -> Iterator[Finding]:
             captions=_alike(similarity[double]),
         )
     yield from _near_within(images, facts, ~apart)
+    if len(facts.crowded):
+        yield Finding(
+            "crowded",
+            "warning",
+            f"{count(len(facts.crowded), 'image has', 'images have')} more than {MOST_PARTNERS} near duplicates within "
+            "a split or across splits",
+            "Not all pairs of such a burst are listed: keep a few images of each, and inspect what is left.",
+            how=_how(facts),
+            groups=_tuples(facts.crowded[:, None]),
+        )
 
 
 def _near_within(images: Images, facts: Facts, within: np.ndarray) -> Iterator[Finding]:

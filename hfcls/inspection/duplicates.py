@@ -6,12 +6,12 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from hfcls.inspection.alignment import compare
-from hfcls.inspection.candidates import ALIKE, search
+from hfcls.inspection.candidates import ALIKE, nearest, search
 from hfcls.inspection.hashes import DESCRIPTOR_BYTES, blocks, brightness, describe, perceptual_hashes
 
 __all__ = ["MOST_PARTNERS", "NearDuplicates", "describe", "find_near_duplicates", "group_pairs", "perceptual_hashes"]
 
-MOST_PARTNERS = 20  # pairs that are kept for each image
+MOST_PARTNERS = 20  # pairs that are kept for each image within its split, and as many across splits
 # Measured with scripts/benchmarks/near_duplicates.py on photos, CIFAR-10, MNIST and Omniglot.
 _FLAT = 2.0  # grey levels of standard deviation below which a picture is blank
 _SAME = 0.01  # unexplained part of low frequencies that copies seldom exceed
@@ -20,7 +20,7 @@ _CROWD = 2  # look-alikes from which on copies must agree more closely
 _COLOUR = 1000.0  # squared levels
 _LEAST_CORRELATION = 0.96
 _LEAST_GAIN, _MOST_GAIN = 0.6, 1.67
-_MOST_COMPARED = 32  # candidates of an image that are laid over it, the most promising ones
+_MOST_COMPARED = 32  # candidates of an image that are laid over it, the most promising in its split and in others
 _BATCH, _PENDING = 128, 8192  # pairs: 128 fit a processor's cache
 
 
@@ -32,8 +32,8 @@ class NearDuplicates:
         pairs: int64 (P, 2), i < j, ascending.
         similarity: float32 (P,), correlation of brightness once the two are laid over each other, 0.96 to 1.
         blank: int64 (B,), images that show next to nothing (one even colour); they are in no pair.
-        crowded: int64 (C,), images that had more than `MOST_PARTNERS` near duplicates. `pairs` has the most similar
-            ones, and those that count the image among their own most similar.
+        crowded: int64 (C,), images that had more than `MOST_PARTNERS` near duplicates within their split, or across
+            splits. `pairs` has the most similar ones, and those that count the image among their own most similar.
     """
 
     pairs: np.ndarray
@@ -43,7 +43,12 @@ class NearDuplicates:
 
 
 def find_near_duplicates(
-    descriptors: np.ndarray, hashes: np.ndarray, *, exclude: np.ndarray | None = None, progress: bool = False
+    descriptors: np.ndarray,
+    hashes: np.ndarray,
+    *,
+    exclude: np.ndarray | None = None,
+    split_of: np.ndarray | None = None,
+    progress: bool = False,
 ) -> NearDuplicates:
     """Finds the pairs of images that are the same picture.
 
@@ -59,7 +64,9 @@ def find_near_duplicates(
         descriptors: ``(N, 864)`` uint8, from `describe`; may lie in a file (``np.memmap``).
         hashes: ``(N,)`` uint64, from `perceptual_hashes`.
         exclude: ``(N,)`` int, equal for images that are already known as exact duplicates: pairs of them are not
-            reported. One of each such group is searched; its pairs are repeated for the first 20 of the group.
+            reported. One of each such group and split is searched; its pairs are repeated for the first 20 of them.
+        split_of: ``(N,)`` int, the split of each image; all are in one where None. Pairs within a split and pairs
+            across splits are ranked and capped apart, so that a burst within one never hides its copies in another.
         progress: show a bar.
 
     Raises:
@@ -67,18 +74,21 @@ def find_near_duplicates(
     """
     count = len(descriptors)
     groups = np.arange(count) if exclude is None else np.unique(exclude, return_inverse=True)[1].ravel()
-    if descriptors.shape != (count, DESCRIPTOR_BYTES) or hashes.shape != (count,) or len(groups) != count:
+    split_of = np.zeros(count, dtype=np.int8) if split_of is None else np.asarray(split_of)
+    shapes = hashes.shape, groups.shape, split_of.shape
+    if descriptors.shape != (count, DESCRIPTOR_BYTES) or set(shapes) != {(count,)}:
         raise ValueError(
-            f"Shapes don't fit: descriptors {descriptors.shape}, hashes {hashes.shape}, exclude ({len(groups)},); "
-            f"expected (N, {DESCRIPTOR_BYTES}), (N,) and (N,)."
+            f"Shapes don't fit: descriptors {descriptors.shape}, hashes {shapes[0]}, exclude {shapes[1]}, split_of "
+            f"{shapes[2]}; expected (N, {DESCRIPTOR_BYTES}) and three times (N,)."
         )
     flat = np.zeros(count, dtype=bool)
     for rows in blocks(count):
         flat[rows] = brightness(descriptors[rows]).std(axis=(1, 2)) < _FLAT
-    firsts = np.sort(np.unique(groups, return_index=True)[1])
-    pairs, similarity = _find(descriptors, hashes, firsts[~flat[firsts]], progress)
-    pairs, similarity = _repeat_for_copies(pairs, similarity, groups)
-    pairs, similarity, crowded = _keep_nearest(pairs, similarity, count)
+    places = np.unique(np.stack([groups, split_of]), axis=1, return_inverse=True)[1].ravel()
+    firsts = np.sort(np.unique(places, return_index=True)[1])
+    pairs, similarity = _find(descriptors, hashes, firsts[~flat[firsts]], groups, split_of, progress)
+    pairs, similarity = _repeat_for_copies(pairs, similarity, places)
+    pairs, similarity, crowded = _keep_nearest(pairs, similarity, split_of)
     order = np.lexsort((pairs[:, 1], pairs[:, 0]))
     return NearDuplicates(pairs[order], similarity[order], np.flatnonzero(flat), crowded)
 
@@ -106,14 +116,22 @@ def group_pairs(count: int, pairs: np.ndarray) -> list[list[int]]:
 
 
 def _find(
-    descriptors: np.ndarray, hashes: np.ndarray, rows: np.ndarray, progress: bool
+    descriptors: np.ndarray,
+    hashes: np.ndarray,
+    rows: np.ndarray,
+    groups: np.ndarray,
+    split_of: np.ndarray,
+    progress: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs (P, 2) among some rows, each once, and their correlation; at most `_MOST_COMPARED` for each row."""
+    """Pairs (P, 2) among some rows, each once, and their correlation.
+
+    At most `_MOST_COMPARED` within its split for each row, and as many across splits; none within one of `groups`.
+    """
     crowd = np.zeros(len(hashes), dtype=np.int32)
     pending = [np.zeros((0, 2), dtype=np.int64)]
     waiting = 0
     found = []
-    results = search(descriptors, hashes, rows)
+    results = search(descriptors, hashes, rows, split_of=split_of)
     for row, others, rest, due in tqdm(
         results, total=len(rows), desc="Near duplicates", leave=False, disable=None if progress else True
     ):
@@ -121,9 +139,9 @@ def _find(
             continue
         crowd[row] = np.count_nonzero(rest > _SAME)
         # What is left of low frequencies is a square, and so is what is left of brightness: one limit for both.
-        chosen = np.flatnonzero(due & (rest <= ALIKE * _allowed(crowd[row]) / _DISAGREEMENT))
-        if len(chosen) > _MOST_COMPARED:
-            chosen = chosen[np.argpartition(rest[chosen], _MOST_COMPARED)[:_MOST_COMPARED]]
+        due &= (rest <= ALIKE * _allowed(crowd[row]) / _DISAGREEMENT) & (groups[others] != groups[row])
+        chosen = np.flatnonzero(due)
+        chosen = chosen[nearest(rest[chosen], split_of[others[chosen]] != split_of[row], _MOST_COMPARED)]
         pending.append(np.stack([np.full(len(chosen), row), others[chosen]], axis=1))
         waiting += len(chosen)
         if waiting >= _PENDING:
@@ -172,12 +190,15 @@ def _repeat_for_copies(pairs: np.ndarray, similarity: np.ndarray, groups: np.nda
     return np.sort(np.concatenate(parts), axis=1), np.concatenate(repeats)
 
 
-def _keep_nearest(pairs: np.ndarray, similarity: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Leaves each image its `MOST_PARTNERS` most similar; also the images that had more."""
-    images = pairs.T.ravel()
-    order = np.lexsort((-np.tile(similarity, 2), images))
-    partners = np.bincount(images, minlength=count)
-    rank = np.empty(len(images), dtype=np.int64)
-    rank[order] = np.arange(len(images)) - (np.cumsum(partners) - partners)[images[order]]
+def _keep_nearest(
+    pairs: np.ndarray, similarity: np.ndarray, split_of: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Leaves each image its `MOST_PARTNERS` most similar, in its split and across; also the images that had more."""
+    apart = split_of[pairs[:, 0]] != split_of[pairs[:, 1]]
+    sides = 2 * pairs.T.ravel() + np.tile(apart, 2)  # an image has two: its own split and the others
+    order = np.lexsort((-np.tile(similarity, 2), sides))
+    partners = np.bincount(sides, minlength=2 * len(split_of))
+    rank = np.empty(len(sides), dtype=np.int64)
+    rank[order] = np.arange(len(sides)) - (np.cumsum(partners) - partners)[sides[order]]
     near = (rank < MOST_PARTNERS).reshape(2, -1).any(axis=0)
-    return pairs[near], similarity[near], np.flatnonzero(partners > MOST_PARTNERS)
+    return pairs[near], similarity[near], np.unique(np.flatnonzero(partners > MOST_PARTNERS) // 2)

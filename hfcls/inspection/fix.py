@@ -40,8 +40,9 @@ def clean(images: Images, facts: Facts) -> Cleaned:
     """Decides which images go.
 
     In this order: those that can't be read; all copies of an image under two classes; all but one of exact copies
-    (what stays is in test, else in validation, else in train); of near duplicates across splits the one in train,
-    else the one in validation; classes that train then lacks. Near duplicates within a split stay and get a common
+    (what stays is in test, else in validation, else in train); of near duplicates across splits those in train
+    (all of a chain that reaches into evaluation, as a burst does), else the one in validation; classes that train
+    then lacks. Near duplicates within a split stay and get a common
     group, unless the data has groups of its own.
 
     Raises:
@@ -63,12 +64,7 @@ def clean(images: Images, facts: Facts) -> Cleaned:
             kept = int(left[np.argmax(worth[left])])
             for row in left[left != kept].tolist():
                 removal.take(row, "exact copies", f"is a copy of {images.ids([kept])[0]!r} in {images.split(kept)}")
-    across = worth[facts.pairs[:, 0]] != worth[facts.pairs[:, 1]]
-    for pair in facts.pairs[across]:
-        goes, kept = pair[np.argsort(worth[pair], kind="stable")].tolist()
-        if removal.stays[goes] and removal.stays[kept]:
-            reason = f"is nearly {images.ids([kept])[0]!r} in {images.split(kept)}"
-            removal.take(goes, "near duplicates across splits", reason)
+    _remove_near_copies(images, facts, worth, removal)
     _remove_unknown_classes(images, removal)
     if not (removal.stays & (images.is_in("train") if "train" in images.splits else True)).any():
         raise UserError("--fix would leave no image to train on: too much of this data is broken or double.")
@@ -88,7 +84,7 @@ def save_cleaned(cleaned: Cleaned, images: Images, path: Path) -> Path:
         for row, sample_id in zip(stays.tolist(), images.ids(stays), strict=True)
     )
     write_table(path, ("id", "label", "split", "group"), rows)
-    removed = path.with_suffix(".removed.csv")
+    removed = removed_list(path)
     goes = sorted(cleaned.reasons)
     write_table(
         removed,
@@ -99,6 +95,11 @@ def save_cleaned(cleaned: Cleaned, images: Images, path: Path) -> Path:
         ),
     )
     return removed
+
+
+def removed_list(path: Path) -> Path:
+    """Where the list of what was left out goes, beside the cleaned list."""
+    return path.with_suffix(".removed.csv")
 
 
 class _Removal:
@@ -114,6 +115,25 @@ class _Removal:
             self.stays[row] = False
             self.reasons[int(row)] = reason
             self.counts[kind] += 1
+
+
+def _remove_near_copies(images: Images, facts: Facts, worth: np.ndarray, removal: _Removal) -> None:
+    """What is like an image that is worth more; of train also what only a chain joins to evaluation."""
+    kind = "near duplicates across splits"
+    pairs = facts.pairs[removal.stays[facts.pairs].all(axis=1)]
+    chains = [rows for rows in map(np.array, group_pairs(len(images), pairs)) if worth[rows].min() < worth[rows].max()]
+    across = pairs[worth[pairs[:, 0]] != worth[pairs[:, 1]]]
+    # Those in train first, as what they are like may go itself.
+    for lesser in np.unique(worth):
+        for pair in across[worth[across].min(axis=1) == lesser]:
+            goes, kept = pair[np.argsort(worth[pair], kind="stable")].tolist()
+            if removal.stays[kept]:
+                removal.take(goes, kind, f"is nearly {images.ids([kept])[0]!r} in {images.split(kept)}")
+    for rows in chains:
+        kept = int(rows[np.argmax(worth[rows])])
+        reason = f"is joined by a chain of near duplicates to {images.ids([kept])[0]!r} in {images.split(kept)}"
+        for row in rows[worth[rows] == 0].tolist():
+            removal.take(row, kind, reason)
 
 
 def _remove_unknown_classes(images: Images, removal: _Removal) -> None:

@@ -13,8 +13,9 @@ from hfcls.inspection.images import Images
 from hfcls.inspection.scan import Facts
 from hfcls.inspection.sheet import choose_sheet
 from hfcls.inspection.summary import channel_statistics, named_counts, verdict
-from hfcls.inspection.thumbnails import Thumbnail, make_thumbnails
+from hfcls.inspection.thumbnails import make_thumbnails
 from hfcls.pages.render import render_page
+from hfcls.pages.thumbnails import Thumbnail
 
 # Of one finding: pictures in all, pictures before the fold, images of one group, lines.
 MAX_PICTURES, OPEN_PICTURES, MAX_GROUP, MAX_ITEMS = 60, 18, 12, 200

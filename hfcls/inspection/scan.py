@@ -26,7 +26,7 @@ class Facts:
         copies: int64 (N,), equal for images whose stored bytes are equal; unreadable ones are alone.
         pairs: int64 (P, 2), rows of near duplicates, the smaller first.
         similarity: float32 (P,), correlation of brightness, at most 1.
-        crowded: int64 (C,), rows with more near duplicates than are kept in `pairs`.
+        crowded: int64 (C,), rows with more near duplicates, in their split or across, than are kept in `pairs`.
     """
 
     table: np.ndarray
@@ -79,7 +79,7 @@ def scan_images(images: Images, *, max_pixels: int, quiet: bool = False) -> Fact
             descriptors[count], described[count] = measured.descriptor, row
             count += 1
         copies = number_copies(table)
-        near = _near_duplicates(descriptors, described[:count], copies, quiet)
+        near = _near_duplicates(descriptors, described[:count], copies, images.split_of, quiet)
     return Facts(table, tuple(formats), format_of, tuple(modes), mode_of, errors, copies, *near)
 
 
@@ -99,14 +99,16 @@ def _measure_all(images: Images, max_pixels: int, quiet: bool) -> Iterator[Measu
 
 
 def _near_duplicates(
-    descriptors: np.ndarray | None, described: np.ndarray, copies: np.ndarray, quiet: bool
+    descriptors: np.ndarray | None, described: np.ndarray, copies: np.ndarray, split_of: np.ndarray, quiet: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs of rows, the most similar first, their similarity, and the rows that have more."""
     if descriptors is None:
         return np.zeros((0, 2), dtype=np.int64), np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.int64)
     shown = descriptors[: len(described)]
     visible = not quiet and sys.stderr.isatty()
-    near = find_near_duplicates(shown, perceptual_hashes(shown), exclude=copies[described], progress=visible)
+    near = find_near_duplicates(
+        shown, perceptual_hashes(shown), exclude=copies[described], split_of=split_of[described], progress=visible
+    )
     pairs = described[near.pairs].reshape(-1, 2)
     order = np.lexsort((pairs[:, 1], pairs[:, 0], -near.similarity))
     return pairs[order], near.similarity[order], described[near.crowded]

@@ -1,39 +1,14 @@
 """Small pictures of chosen images, made at the end from the stored ones."""
 
-from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from io import BytesIO
 from typing import Any
-
-import numpy as np
-from PIL import Image
 
 from hfcls.data.content import map_images
 from hfcls.data.decode import decode_bytes, read_bytes
 from hfcls.errors import BadImage
 from hfcls.inspection.images import Images
-
-# Images up to this side are shown pixel by pixel instead of smoothed.
-_PIXELATED_SIDE = 64
-
-
-@dataclass(frozen=True)
-class Thumbnail:
-    """A picture for a page.
-
-    Attributes:
-        uri: WebP as a data URI, without what the file said beside its pixels (camera, place, comment).
-        width: in pixels.
-        height: in pixels.
-        pixelated: it is as small as the image itself.
-    """
-
-    uri: str
-    width: int
-    height: int
-    pixelated: bool
+from hfcls.pages.thumbnails import Thumbnail, make_thumbnail
 
 
 def make_thumbnails(
@@ -71,13 +46,4 @@ def _make(cell: dict[str, Any], sample_id: str, *, side: int, max_pixels: int) -
         image = decode_bytes(content, sample_id, max_pixels=max_pixels, at_least=side).image
     except BadImage:
         return None  # named among the broken ones
-    pixelated = max(image.size) <= _PIXELATED_SIDE
-    if max(image.size) > side:
-        scale = side / max(image.size)
-        size = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
-        image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-    # From the bare pixels, since a saved image takes profile and comment along.
-    buffer = BytesIO()
-    Image.fromarray(np.asarray(image)).save(buffer, "WEBP", quality=90 if pixelated else 72, method=2)
-    uri = "data:image/webp;base64," + b64encode(buffer.getvalue()).decode("ascii")
-    return Thumbnail(uri, image.width, image.height, pixelated)
+    return make_thumbnail(image, side=side)

@@ -2,15 +2,28 @@
 
 from hfcls.models.architectures import ARCHITECTURES, Classifier, build_classifier
 from hfcls.models.features import features, find_heads, pooled_features
+from hfcls.models.freezing import Freezing, build_freezing, frozen_modules
 from hfcls.models.load import load_classifier, load_weights
+from hfcls.models.lora import add_lora, has_lora, merge_lora, plain_weights
+from hfcls.models.pretrained import default_checkpoint
+from hfcls.models.stages import find_stages
 
 __all__ = [
     "ARCHITECTURES",
     "Classifier",
+    "Freezing",
+    "add_lora",
     "build_classifier",
+    "build_freezing",
+    "default_checkpoint",
     "features",
     "find_heads",
+    "find_stages",
+    "frozen_modules",
+    "has_lora",
     "load_classifier",
     "load_weights",
+    "merge_lora",
+    "plain_weights",
     "pooled_features",
 ]

@@ -1,20 +1,71 @@
-"""Classifiers from scratch: our own networks and every network of timm."""
+"""Classifiers from scratch: our own networks, those of torchvision and transformers in the catalogue, all of timm."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import timm
-from transformers import AutoConfig, AutoModelForImageClassification, PreTrainedModel, ViTImageProcessor
+from transformers import (
+    AutoConfig,
+    AutoModelForImageClassification,
+    BitImageProcessor,
+    Dinov2Config,
+    PreTrainedConfig,
+    PreTrainedModel,
+    ViTImageProcessor,
+)
 from transformers.image_processing_utils import BaseImageProcessor
+from transformers.initialization import no_init_weights
 from transformers.models.timm_wrapper.configuration_timm_wrapper import TimmWrapperConfig
 from transformers.models.timm_wrapper.image_processing_timm_wrapper import TimmWrapperImageProcessor
 
+from hfcls.catalogue import CATALOGUE
 from hfcls.errors import UserError, suggest
-from hfcls.networks import LeNet5, Network, SimpleCNN
+from hfcls.models.memory import use_fast_layout
+from hfcls.models.rates import set_rates
+from hfcls.models.sizes import check_patches, try_size
+from hfcls.networks import (
+    CRNN,
+    AlexNet,
+    CifarFast,
+    CifarResNet,
+    GoogLeNet,
+    LeNet5,
+    Network,
+    SimpleCNN,
+    SqueezeNet,
+)
 from hfcls.registry import Registry
 
-ARCHITECTURES: Registry[type[Network]] = Registry("architecture", {"simple_cnn": SimpleCNN, "lenet5": LeNet5})
 
-for _network in ARCHITECTURES.values():
+@dataclass(frozen=True)
+class Own:
+    """A network of `hfcls.networks` and the settings that make one architecture of it."""
+
+    network: type[Network]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+ARCHITECTURES: Registry[Own] = Registry(
+    "architecture",
+    {
+        "simple_cnn": Own(SimpleCNN),
+        "lenet5": Own(LeNet5),
+        "alexnet": Own(AlexNet),
+        "googlenet": Own(GoogLeNet),
+        "squeezenet1_1": Own(SqueezeNet),
+        "cifar_resnet20": Own(CifarResNet, {"depth": 20}),
+        "cifar_resnet56": Own(CifarResNet, {"depth": 56}),
+        "cifar_fast": Own(CifarFast),
+        "crnn": Own(CRNN),
+    },
+)
+
+# Networks of transformers that the catalogue knows by a short name, each as its configuration.
+TRANSFORMERS: Registry[tuple[type[PreTrainedConfig], dict[str, Any]]] = Registry(
+    "architecture", {"dinov2_small": (Dinov2Config, {"hidden_size": 384, "num_attention_heads": 6, "image_size": 224})}
+)
+
+for _network in {own.network for own in ARCHITECTURES.values()}:
     AutoConfig.register(_network.config_class.model_type, _network.config_class)
     AutoModelForImageClassification.register(_network.config_class, _network)
 
@@ -32,6 +83,9 @@ class Classifier:
     model: PreTrainedModel
     image_processor: BaseImageProcessor
     notices: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        use_fast_layout(self.model)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -52,58 +106,115 @@ def set_names(config, class_names: tuple[str, ...]) -> None:
         config.label_names = list(class_names)
 
 
-def build_classifier(architecture: str, *, class_names: tuple[str, ...], image_size: int | None = None) -> Classifier:
+def build_classifier(
+    architecture: str,
+    *,
+    class_names: tuple[str, ...],
+    image_size: int | None = None,
+    dropout: float | None = None,
+    drop_path: float | None = None,
+) -> Classifier:
     """Builds a network with fresh weights; seed torch before.
 
     Args:
-        architecture: a name of ours or of timm.
+        architecture: a name of the catalogue or of timm.
         class_names: K names.
         image_size: height and width in pixels; the architecture's own where None.
+        dropout: probability of dropping a unit, in [0, 1); the architecture's own where None.
+        drop_path: probability of skipping the last residual block (stochastic depth; earlier blocks less), in
+            [0, 1); the architecture's own where None.
 
     Raises:
-        UserError: the name is unknown, or the network cannot take that size.
+        UserError: the name is unknown, or the network cannot take that size or has no such dropout.
     """
+    config, processor = _settings(architecture, image_size)
+    set_names(config, class_names)
+    set_rates(config, architecture, dropout=dropout, drop_path=drop_path)
     try:
-        if architecture in ARCHITECTURES:
-            return _build_own(ARCHITECTURES[architecture], class_names, image_size)
-        if timm.is_model(architecture):
-            return _build_timm(architecture, class_names, image_size)
-    except (RuntimeError, AssertionError, ValueError, ZeroDivisionError) as error:
+        model = _wrapped_timm(config) if config.model_type == "timm_wrapper" else _from_config(config)
+        if image_size is not None:
+            check_patches(model, image_size)
+            try_size(model, image_size)
+    except (RuntimeError, AssertionError, ValueError, ZeroDivisionError, IndexError) as error:
         raise UserError(
             f"{architecture} cannot be built for images of {image_size} pixels ({_first_line(error)}). "
             "Leave --image_size out or choose a larger one."
         ) from None
-    known = sorted(ARCHITECTURES) + timm.list_models()
-    raise UserError(
-        f"Unknown architecture {architecture!r}.{suggest(architecture, known)} "
+    return Classifier(model, processor)
+
+
+def _settings(architecture: str, image_size: int | None) -> tuple[Any, BaseImageProcessor]:
+    """The configuration and the image processor of a named architecture."""
+    if image_size is not None and image_size < 1:
+        raise UserError(f"--image_size is {image_size}: expected 1 pixel or more.")
+    if architecture in ARCHITECTURES:
+        return _own_settings(architecture, image_size)
+    if architecture in TRANSFORMERS:
+        make, settings = TRANSFORMERS[architecture]
+        config = make(**settings | ({} if image_size is None else {"image_size": image_size}))
+        return config, photo_processor(config.image_size)
+    entry = CATALOGUE.get(architecture)
+    name = entry.source_name if entry else architecture
+    if timm.is_model(name):
+        return _timm_settings(name, image_size)
+    raise unknown_architecture(architecture)
+
+
+def unknown_architecture(name: str) -> UserError:
+    """The error that names the closest one."""
+    known = sorted(CATALOGUE) + timm.list_models()
+    return UserError(
+        f"Unknown architecture {name!r}.{suggest(name, known)} "
         "`hfcls models` lists the names; a checkpoint is given by --model_name_or_path."
     )
 
 
-def _build_own(network: type[Network], class_names: tuple[str, ...], image_size: int | None) -> Classifier:
-    config = network.config_class(**({} if image_size is None else {"image_size": image_size}))
-    set_names(config, class_names)
-    side = config.image_size
-    processor = ViTImageProcessor(size={"height": side, "width": side}, image_mean=[0.5] * 3, image_std=[0.5] * 3)
-    return Classifier(network(config), processor)
+def _own_settings(architecture: str, image_size: int | None) -> tuple[Any, BaseImageProcessor]:
+    own = ARCHITECTURES[architecture]
+    size = {} if image_size is None else {"image_size": image_size}
+    config = own.network.config_class(architecture=architecture, **own.settings, **size)
+    side, mean, std = config.image_size, list(own.network.image_mean), list(own.network.image_std)
+    if image_size is None and side >= 224:
+        return config, photo_processor(side)
+    processor = ViTImageProcessor(size={"height": side, "width": side}, image_mean=mean, image_std=std)
+    return config, processor
 
 
-def _build_timm(architecture: str, class_names: tuple[str, ...], image_size: int | None) -> Classifier:
-    settings = timm.get_pretrained_cfg(architecture)
+def photo_processor(side: int) -> BitImageProcessor:
+    """How photos are prepared since AlexNet: the short side to 8/7 of the size, then the middle."""
+    return BitImageProcessor(
+        size={"shortest_edge": side * 8 // 7},
+        crop_size={"height": side, "width": side},
+        image_mean=[0.485, 0.456, 0.406],
+        image_std=[0.229, 0.224, 0.225],
+    )
+
+
+def _timm_settings(name: str, image_size: int | None) -> tuple[Any, BaseImageProcessor]:
+    settings = timm.get_pretrained_cfg(name)
     pretrained_cfg = settings.to_dict() if settings else {}
-    model_args: dict[str, int] = {}
+    model_args: dict[str, Any] = {}
     if image_size is not None:
         if pretrained_cfg.get("fixed_input_size"):
             model_args["img_size"] = image_size
         pretrained_cfg |= {"input_size": (3, image_size, image_size), "crop_pct": 1.0}
         pretrained_cfg.pop("test_input_size", None)
-    config = TimmWrapperConfig(architecture=architecture, pretrained_cfg=pretrained_cfg, model_args=model_args)
-    set_names(config, class_names)
-    model = AutoModelForImageClassification.from_config(config)
-    # The wrapper's own initialization touches the linear layers alone: timm's is the one to keep.
-    timm_model = timm.create_model(architecture, num_classes=len(class_names), **model_args)
-    model.timm_model.load_state_dict(timm_model.state_dict())
-    return Classifier(model, TimmWrapperImageProcessor(pretrained_cfg=pretrained_cfg, architecture=architecture))
+    config = TimmWrapperConfig(architecture=name, pretrained_cfg=pretrained_cfg, model_args=model_args)
+    return config, TimmWrapperImageProcessor(pretrained_cfg=pretrained_cfg, architecture=name)
+
+
+def _from_config(config: Any) -> PreTrainedModel:
+    return AutoModelForImageClassification.from_config(config)
+
+
+def _wrapped_timm(config: Any) -> PreTrainedModel:
+    """timm's network as timm initializes it; the wrapper's own initialization would redraw the linear layers."""
+    with no_init_weights():
+        model = _from_config(config)
+    model.timm_model = timm.create_model(
+        config.architecture, num_classes=config.num_labels, **(config.model_args or {})
+    )
+    return model
 
 
 def _first_line(error: Exception) -> str:

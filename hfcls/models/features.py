@@ -11,7 +11,7 @@ def find_heads(model: PreTrainedModel) -> dict[str, nn.Linear | nn.Conv2d]:
     """The layers that make the logits, by their full names; some families have two (DeiT with teacher)."""
     names = {module: name for name, module in model.named_modules()}
     if isinstance(model, Network):
-        return {"classifier": model.classifier}
+        return {model.head_name: model.head}  # type: ignore[dict-item]
     if model.config.model_type == "timm_wrapper":
         found = model.timm_model.get_classifier()
         modules = found if isinstance(found, tuple | list) else (found,)
@@ -58,7 +58,7 @@ def pooled_features(model: PreTrainedModel, pixel_values: Tensor) -> Tensor:
         pixel_values: (N, C, H, W).
 
     Returns:
-        (N, D); the first head's input where there are two.
+        (N, D); the first head's input where there are two, averaged over the places where the head is a convolution.
     """
     head = next(iter(find_heads(model).values()))
     seen: list[Tensor] = []
@@ -67,4 +67,4 @@ def pooled_features(model: PreTrainedModel, pixel_values: Tensor) -> Tensor:
         model(pixel_values)
     finally:
         hook.remove()
-    return seen[0].flatten(1)
+    return seen[0].mean(dim=(2, 3)) if seen[0].ndim == 4 else seen[0].flatten(1)

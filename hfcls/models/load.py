@@ -1,5 +1,6 @@
 """From a Hub id, a directory or a weights file to a classifier with the wanted classes."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from transformers.utils import logging as transformers_logging
 from hfcls.errors import UserError
 from hfcls.models.architectures import Classifier, names_of, set_names
 from hfcls.models.features import find_heads
+from hfcls.models.rates import set_rates
+from hfcls.models.sizes import change_size
 
 transformers_logging.disable_progress_bar()
 
@@ -30,6 +33,9 @@ def load_classifier(
     class_names: tuple[str, ...] | None = None,
     trust_remote_code: bool = False,
     allow_pickle: bool = False,
+    image_size: int | None = None,
+    dropout: float | None = None,
+    drop_path: float | None = None,
 ) -> Classifier:
     """Loads a checkpoint; replaces its head where the classes differ.
 
@@ -39,11 +45,15 @@ def load_classifier(
             order the head is kept, otherwise it starts anew.
         trust_remote_code: run Python files that come with the checkpoint.
         allow_pickle: also read weights that are not safetensors.
+        image_size: height and width in pixels to work at; the checkpoint's own where None.
+        dropout, drop_path: as `build_classifier` has them; the checkpoint's own where None.
 
     Raises:
-        UserError: not found, not an image classifier, unsafe, or only partly loadable.
+        UserError: not found, not an image classifier, unsafe, only partly loadable, or the network cannot take that
+            size or has no such dropout.
     """
     config = _load_config(name_or_path, trust_remote_code)
+    set_rates(config, name_or_path, dropout=dropout, drop_path=drop_path, trust_remote_code=trust_remote_code)
     keep_head = class_names is None or class_names == names_of(config)
     if class_names is not None:
         set_names(config, class_names)
@@ -69,13 +79,15 @@ def load_classifier(
                 nn.init.zeros_(head.bias)
         notices.append(f"The head of {name_or_path} was replaced by a new one for {config.num_labels} classes.")
     processor, notice = _load_image_processor(name_or_path, config, trust_remote_code)
+    if image_size is not None:
+        model, processor = change_size(model, processor, image_size, name=name_or_path)
     return Classifier(model, processor, tuple(notices + notice))
 
 
 def load_weights(classifier: Classifier, file: str) -> tuple[str, ...]:
     """Puts a safetensors file into a classifier; a head of other classes is left out.
 
-    Keys are those of the network itself or, for timm networks, with or without ``timm_model.``.
+    Keys are those of the network itself; for networks of timm and torchvision, those of the library.
 
     Returns:
         Notices for the user.
@@ -88,8 +100,11 @@ def load_weights(classifier: Classifier, file: str) -> tuple[str, ...]:
     except (OSError, SafetensorError) as error:
         raise UserError(f"{file} is not a readable safetensors file: {error}.") from None
     model: PreTrainedModel = classifier.model
-    prefix = "timm_model." if model.config.model_type == "timm_wrapper" else ""
+    timm = model.config.model_type == "timm_wrapper"
+    prefix = "timm_model." if timm else getattr(model, "weights_prefix", "")
     tensors = {key if key.startswith(prefix) else prefix + key: value for key, value in tensors.items()}
+    unwanted = re.compile("|".join(getattr(model, "_keys_to_ignore_on_load_unexpected", None) or ["(?!)"]))
+    tensors = {key: value for key, value in tensors.items() if not unwanted.match(key)}
     expected = model.state_dict()
     head_keys = {f"{name}.{part}" for name in find_heads(model) for part in ("weight", "bias")}
     misfit = [k for k, v in tensors.items() if k not in expected or v.shape != expected[k].shape]
@@ -139,7 +154,8 @@ def _why_not(name_or_path: str, error: Exception) -> str:
     if not path.exists():
         return (
             f"The model {name_or_path} is neither a directory here nor to be had from the Hub "
-            "(no such repository, no access, or no network)."
+            "(no such repository, no access, or no network): where there is a network, run "
+            f"`hf download {name_or_path} --local-dir DIR`, and give DIR in its place."
         )
     return (
         f"{name_or_path} cannot be loaded as an image classifier: {text.strip().splitlines()[0] if text else error!r}"

@@ -1,7 +1,32 @@
 """Our own networks; ``save_pretrained`` copies their files next to the weights."""
 
+from .alexnet import AlexNet, AlexNetConfig
 from .base import Network, NetworkConfig
+from .cifar_fast import CifarFast, CifarFastConfig
+from .cifar_resnet import CifarResNet, CifarResNetConfig
+from .crnn import CRNN, CRNNConfig
+from .googlenet import GoogLeNet, GoogLeNetConfig
 from .lenet5 import LeNet5, LeNet5Config
 from .simple_cnn import SimpleCNN, SimpleCNNConfig
+from .squeezenet import SqueezeNet, SqueezeNetConfig
 
-__all__ = ["LeNet5", "LeNet5Config", "Network", "NetworkConfig", "SimpleCNN", "SimpleCNNConfig"]
+__all__ = [
+    "CRNN",
+    "AlexNet",
+    "AlexNetConfig",
+    "CRNNConfig",
+    "CifarFast",
+    "CifarFastConfig",
+    "CifarResNet",
+    "CifarResNetConfig",
+    "GoogLeNet",
+    "GoogLeNetConfig",
+    "LeNet5",
+    "LeNet5Config",
+    "Network",
+    "NetworkConfig",
+    "SimpleCNN",
+    "SimpleCNNConfig",
+    "SqueezeNet",
+    "SqueezeNetConfig",
+]

@@ -10,19 +10,26 @@ class NetworkConfig(PreTrainedConfig):
     """Settings that every network of ours has.
 
     Attributes:
+        architecture: the name that it was built by; None for a network built by hand.
         image_size: height and width of the images that it takes, in pixels.
         num_channels: 1 (works on grey; RGB is turned grey inside ``forward``) or 3.
     """
 
+    architecture: str | None = None
     image_size: int = 32
     num_channels: int = 3
 
 
 class Network(PreTrainedModel):
-    """A convolutional classifier: ``features`` → ``pool`` → ``classifier``.
+    """A convolutional classifier: ``features`` → ``pool`` → ``classify``.
 
-    A leaf sets ``self.classifier`` (the last linear layer), writes ``features`` and ``pool``, and
-    calls ``self.post_init()`` last.
+    A leaf sets ``self.classifier`` (the last linear layer) or says in ``head_name`` where it is, writes ``features``
+    and ``pool``, and calls ``self.post_init()`` last.
+
+    Attributes:
+        head_name: dotted name of the layer that makes the logits.
+        weights_prefix: what stands before the keys of the library that the layers are from.
+        image_mean, image_std: per channel, for pixels in [0, 1]: what the images are normalized by.
 
     Shape:
         pixel_values (N, 3, H, W) or, where ``num_channels`` is 1, also (N, 1, H, W);
@@ -34,7 +41,15 @@ class Network(PreTrainedModel):
     main_input_name = "pixel_values"
     # The loss is scaled by the one who trains, not here.
     accepts_loss_kwargs = False
-    classifier: nn.Linear
+    head_name = "classifier"
+    weights_prefix = ""
+    image_mean = (0.5, 0.5, 0.5)
+    image_std = (0.5, 0.5, 0.5)
+
+    @property
+    def head(self) -> nn.Module:
+        """The layer that makes the logits."""
+        return self.get_submodule(self.head_name)
 
     def features(self, pixel_values: Tensor) -> Tensor:
         """The last feature map, (N, C, h, w)."""
@@ -44,11 +59,15 @@ class Network(PreTrainedModel):
         """From the feature map to what the classifier head reads, (N, D)."""
         raise TypeError(f"{type(self).__name__} does not define pool().")
 
+    def classify(self, pooled: Tensor) -> Tensor:
+        """From what the classifier head reads to the logits (N, K)."""
+        return self.head(pooled)
+
     def forward(
         self, pixel_values: Tensor, labels: Tensor | None = None, return_dict: bool | None = None
     ) -> ImageClassifierOutput | tuple[Tensor, ...]:
         """Logits, and the mean cross-entropy where `labels` (N,) are given."""
-        logits = self.classifier(self.pool(self.features(self._channels(pixel_values))))
+        logits = self.classify(self.pool(self.features(self._channels(pixel_values))))
         loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
         output = ImageClassifierOutput(loss=loss, logits=logits)
         return output if return_dict is not False else output.to_tuple()

@@ -6,6 +6,8 @@ from typing import Any
 
 import jinja2
 
+from hfcls.pages.palette import DARK, FIGURE_CSS, LIGHT
+
 # Characters that HTML and XML forbid, and lone surrogates of undecodable file names.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -26,4 +28,11 @@ def render_page(template: Path, context: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return _FORBIDDEN.sub("\ufffd", environment.get_template(template.name).render(context))
+    environment.globals["palettes"] = {"light": LIGHT, "dark": DARK}
+    environment.globals["figure_css"] = FIGURE_CSS
+    return clean_text(environment.get_template(template.name).render(context))
+
+
+def clean_text(text: str) -> str:
+    """The text with U+FFFD in the place of characters that HTML and XML forbid."""
+    return _FORBIDDEN.sub("\ufffd", text)

@@ -99,6 +99,21 @@ def draw_legend(entries: Sequence[tuple[str, str, bool]]) -> str:
     return "".join(parts)
 
 
+def draw_key(entries: Sequence[tuple[str, str, str, bool]], *, top: float) -> tuple[str, int]:
+    """Label, value, colour and dash of each entry, in two columns below the plot; returns its height as well."""
+    column = (WIDTH - RIGHT) // 2 - 18
+    rows = -(-len(entries) // 2)
+    parts = []
+    for number, (label, value, color, dashed) in enumerate(entries):
+        x, y = (number // rows) * (column + 36), top + 18 * (number % rows) + 10
+        dash = ";stroke-dasharray:5 3" if dashed else ""
+        style = f"stroke:var(--{color});stroke-width:3{dash}"
+        parts.append(f'<line x1="{x}" y1="{y - 4:g}" x2="{x + 20}" y2="{y - 4:g}" style="{style}"/>')
+        parts.append(draw_text(x + 27, y, shorten(label, 15), tip=label))
+        parts.append(draw_text(x + column, y, value, anchor="end"))
+    return "".join(parts), 18 * rows + 4
+
+
 def compute_ticks(low: float, high: float, target: int = 5) -> list[float]:
     """Returns about `target` round numbers (1, 2 or 5 times a power of ten) whose ends enclose [low, high]."""
     span = high - low or abs(high) or 1.0

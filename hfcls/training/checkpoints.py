@@ -6,6 +6,9 @@ import shutil
 from hashlib import sha256
 from pathlib import Path
 
+import torch
+from transformers import PreTrainedModel
+
 from hfcls.errors import UserError
 
 MANIFEST = "manifest.json"
@@ -111,6 +114,16 @@ def rotate(run_dir: Path, *, limit: int | None, best: Path | None) -> None:
     for path in checkpoints:
         if path not in kept:
             remove_checkpoint(path)
+
+
+def load_exactly(model: PreTrainedModel, checkpoint: str | Path) -> None:
+    """Puts every tensor of a checkpoint into the model, or raises.
+
+    Trainer's own way goes by the keys in the file, which several families (ViT, DeiT, Swin, BEiT, DINOv2) save under
+    other names than they have in memory; it then leaves most weights as they were and only warns.
+    """
+    saved = type(model).from_pretrained(checkpoint, dtype=torch.float32, use_safetensors=True)
+    model.load_state_dict(saved.state_dict(), strict=True)
 
 
 def _entry(path: Path) -> dict[str, object]:

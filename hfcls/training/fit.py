@@ -1,5 +1,6 @@
 """One whole training: what `train`, and every command that trains many times, calls."""
 
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from hfcls.arguments import AugmentationArguments, MethodArguments
+from hfcls.arguments import AugmentationArguments, MethodArguments, TransferArguments
 from hfcls.data.augmentations import AUGMENTATIONS, AugmentationPlan
 from hfcls.data.batches import BatchCollator, EpochSampler, class_weights
 from hfcls.data.transforms import Preprocessing
@@ -31,7 +32,9 @@ from hfcls.models import Classifier
 from hfcls.structures import Predictions
 from hfcls.training.callbacks import Clock, EarlyStopping, Interruptible, Progress
 from hfcls.training.checkpoints import checkpoint_step
+from hfcls.training.processes import share_normalization
 from hfcls.training.trainer import ClassifierTrainer
+from hfcls.training.transfer import build_transfer
 
 
 @dataclass(frozen=True)
@@ -67,13 +70,17 @@ def fit(
     training: TrainingArguments,
     method: MethodArguments,
     augmentation: AugmentationArguments,
+    transfer: TransferArguments | None = None,
     checkpoint: Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Fit:
     """Trains a classifier.
 
     Args:
+        classifier: its model is changed in place.
         splits: ``train`` (an `ImageDataset` or a `StreamDataset`) and, where there is one, ``validation``.
         checkpoint: to go on from.
+        say: is told what the user should know.
 
     Raises:
         UserError: an image cannot be decoded, or a setting does not fit the data.
@@ -84,7 +91,7 @@ def fit(
         unused = "weighted_sampling" if method.weighted_sampling else "class_weight auto"
         raise UserError(f"--{unused} needs the class counts beforehand, which --streaming does not know.")
     seed = training.seed if training.data_seed is None else training.data_seed
-    plan = AugmentationPlan(build_augmentations(augmentation), seed)
+    changes = AugmentationPlan(build_augmentations(augmentation), seed)
     learner = METHODS["supervised"](
         label_smoothing=training.label_smoothing_factor,
         class_weight=read_class_weight(method.class_weight, None if streamed else train.labels, train.class_names),
@@ -100,13 +107,21 @@ def fit(
     unsmoothed.label_smoothing_factor = 0.0
     if training.activation_checkpointing and not classifier.model.supports_gradient_checkpointing:
         raise UserError("--activation_checkpointing is refused: this network has no way to do it.")
+    transfer = TransferArguments() if transfer is None else transfer
+    plan = build_transfer(classifier.model, transfer, training)
+    if plan.description:
+        say(f"transfer  {plan.description}")
+    share_normalization(classifier.model, training, say)
     try:
         trainer = ClassifierTrainer(
             model=classifier.model,
             args=unsmoothed,
             method=learner,
+            freezing=plan.freezing,
+            rates=plan.rates,
+            ema_decay=transfer.ema_decay,
             sampler=None if streamed else EpochSampler(train, seed, balanced=method.weighted_sampling),
-            train_collator=BatchCollator(preprocessing, plan),
+            train_collator=BatchCollator(preprocessing, changes),
             data_collator=BatchCollator(preprocessing),
             train_dataset=train,
             eval_dataset=validation,
@@ -121,6 +136,11 @@ def fit(
     trainer.add_callback(Progress(metric, quiet=bool(training.disable_tqdm)))
     with interruptible:
         output = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    interrupted = interruptible.interrupted and trainer.state.global_step < trainer.state.max_steps
+    if not interrupted:
+        trainer.keep_plain_network()
+        if transfer.average_checkpoints is not None:
+            say(f"note: {trainer.keep_average_of_checkpoints(transfer.average_checkpoints)}")
     made = trainer.state.global_step - (0 if checkpoint is None else checkpoint_step(checkpoint) or 0)
     speed = output.metrics.get("train_samples_per_second")
     return Fit(
@@ -131,7 +151,7 @@ def fit(
         seconds=clock.seconds,
         samples_per_second=(speed or None) if made else None,
         accelerator=trainer.accelerator,
-        interrupted=interruptible.interrupted and trainer.state.global_step < trainer.state.max_steps,
+        interrupted=interrupted,
         dropped=tuple({entry.id: entry for entry in gather_object(list(trainer.dropped.values()))}.values()),
     )
 

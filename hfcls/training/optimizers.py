@@ -34,6 +34,38 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
     return [group for group in groups if group["params"]]
 
 
+def learning_rate_scales(
+    stages: list[list[str]], *, layer_decay: float | None = None, head_scale: float = 1.0
+) -> dict[str, float]:
+    """What the learning rate of each parameter is multiplied with.
+
+    Args:
+        stages: parameter names by depth, the classifier head last.
+        layer_decay: each stage learns so many times as fast as the one after it, in (0, 1] (Clark et al. 2020, ELECTRA;
+            Bao et al. 2022, BEiT); equally fast where None.
+        head_scale: for the head.
+    """
+    decay = 1.0 if layer_decay is None else layer_decay
+    top = len(stages) - 1
+    scales = {name: decay ** (top - depth) for depth, stage in enumerate(stages) for name in stage}
+    return scales | dict.fromkeys(stages[top], head_scale)
+
+
+def scale_learning_rates(optimizer: torch.optim.Optimizer, scales: dict[nn.Parameter, float]) -> None:
+    """Splits the groups of an optimizer that has made no step yet, so that each parameter has a rate of its own.
+
+    The fastest group comes first: its learning rate is the one that Trainer logs.
+    """
+    split = []
+    for group in optimizer.param_groups:
+        by_scale: dict[float, list[nn.Parameter]] = {}
+        for parameter in group["params"]:
+            by_scale.setdefault(scales.get(parameter, 1.0), []).append(parameter)
+        split += [{**group, "params": params, "lr": group["lr"] * scale} for scale, params in by_scale.items()]
+    # In place: wrappers around an optimizer (lookahead) hold the same list.
+    optimizer.param_groups[:] = sorted(split, key=lambda group: -group["lr"])
+
+
 def build_timm_optimizer(
     model: nn.Module, name: str, *, learning_rate: float, weight_decay: float, optim_args: str | None
 ) -> torch.optim.Optimizer:

@@ -27,14 +27,13 @@ class ClassifierTrainingArguments(TrainingArguments):
 
 
 def build_training_arguments(
-    values: dict[str, Any], *, has_validation: bool, learning_rate: float, streaming: bool = False
+    values: dict[str, Any], *, has_validation: bool, streaming: bool = False
 ) -> TrainingArguments:
     """Fills what was not given, checks what was.
 
     Args:
         values: what flags and config say.
         has_validation: without it there is nothing to evaluate on, and no best model to choose.
-        learning_rate: where none was given.
         streaming: the training images come as a stream, which knows no epochs.
 
     Raises:
@@ -42,7 +41,7 @@ def build_training_arguments(
     """
     names = {f.name for f in fields(TrainingArguments)}
     given = {name: value for name, value in values.items() if name in names}
-    filled = {"learning_rate": learning_rate, **TRAINING_DEFAULTS, **given}
+    filled = {**TRAINING_DEFAULTS, **given}
     filled |= {"remove_unused_columns": False, "label_names": ["labels"]}
     filled.setdefault("disable_tqdm", False)
     filled.setdefault("dataloader_pin_memory", torch.cuda.is_available() and not filled.get("use_cpu"))

@@ -6,16 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
-from transformers import PreTrainedModel, Trainer
+from transformers import ProgressCallback, Trainer
 from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 
 from hfcls.data.batches import EpochSampler
 from hfcls.errors import UserError
 from hfcls.methods import Method
-from hfcls.training.checkpoints import damage, publish_checkpoint, rotate
-from hfcls.training.optimizers import TRAINER_NAMES, build_timm_optimizer, parameter_groups
+from hfcls.models import Freezing, frozen_modules, has_lora, merge_lora, plain_weights
+from hfcls.training.averaging import AVERAGED, TRAINED, MovingAverage, average_checkpoints, save_state
+from hfcls.training.checkpoints import damage, load_exactly, publish_checkpoint, rotate
+from hfcls.training.optimizers import TRAINER_NAMES, build_timm_optimizer, parameter_groups, scale_learning_rates
 from hfcls.training.run_directory import writing
 
 _STAGING = ".checkpoint-in-progress"
@@ -26,6 +29,9 @@ class ClassifierTrainer(Trainer):
 
     Args:
         method: gives the loss and owns its scaling.
+        freezing: which stages learn, from which epoch on; all of them where None.
+        rates: what the learning rate of each parameter is multiplied with, by name; 1 where it is not in there.
+        ema_decay: of a moving average of the weights, evaluated beside them and kept where it is better.
         sampler: the order of the training images, a function of (seed, epoch); None for a stream, which has its own.
         train_collator: builds the training batches, with augmentation; ``data_collator`` builds all others.
         settings: what `transformers.Trainer` takes.
@@ -36,9 +42,25 @@ class ClassifierTrainer(Trainer):
     data_collator: Any
     optimizer: Any
 
-    def __init__(self, *, method: Method, sampler: EpochSampler | None, train_collator: Any, **settings: Any):
+    def __init__(
+        self,
+        *,
+        method: Method,
+        sampler: EpochSampler | None,
+        train_collator: Any,
+        freezing: Freezing | None = None,
+        rates: dict[str, float] | None = None,
+        ema_decay: float | None = None,
+        **settings: Any,
+    ):
         super().__init__(**settings)
         self.method = method
+        self.freezing = freezing
+        self._rates = rates or {}
+        self._average = None if ema_decay is None else MovingAverage(self.model, ema_decay)
+        self._held: list[nn.Module] = []
+        if self._average is not None:
+            self.add_callback(self._average)
         self._sampler = sampler
         self._train_collator = train_collator
         self._saving_to: str | None = None
@@ -64,6 +86,9 @@ class ClassifierTrainer(Trainer):
         num_items_in_batch: Tensor | None = None,
     ) -> Any:
         """The method's loss; gradients are averaged over processes, so each gets its share of the divisor."""
+        if model.training:
+            for module in self._held:
+                module.eval()
         total = None if num_items_in_batch is None else num_items_in_batch / self.accelerator.num_processes
         outputs = self.method.loss(model, inputs, total_weight=total)
         return (outputs["loss"], {"logits": outputs["logits"]}) if return_outputs else outputs["loss"]
@@ -104,11 +129,17 @@ class ClassifierTrainer(Trainer):
             return
         if self._sampler is not None:
             self._sampler.set_epoch(settings["epoch"])
+        if self.freezing is not None:
+            self.freezing.apply(self.model, settings["epoch"])
+        self._held = frozen_modules(self.model)
         super()._run_epoch(*args, **settings)
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """Trainer's optimizers and timm's, all with the same rule for weight decay."""
         trained = self.model if model is None else model
+        fresh = self.optimizer is None
+        if self.freezing is not None:
+            self.freezing.apply_widest(trained)
         if self.optimizer is None and self.args.optim not in TRAINER_NAMES:
             self.optimizer = build_timm_optimizer(
                 trained,
@@ -118,7 +149,10 @@ class ClassifierTrainer(Trainer):
                 optim_args=self.args.optim_args,
             )
         try:
-            return super().create_optimizer(model)
+            optimizer = super().create_optimizer(model)
+            if fresh and self._rates:
+                scale_learning_rates(optimizer, {p: self._rates.get(n, 1.0) for n, p in trained.named_parameters()})
+            return optimizer
         except (ValueError, TypeError, ImportError, RuntimeError, AttributeError) as error:
             raise UserError(
                 f"--optim {getattr(self.args.optim, 'value', self.args.optim)} is refused: {error}"
@@ -168,9 +202,32 @@ class ClassifierTrainer(Trainer):
             rotate(run_dir, limit=self.args.save_total_limit, best=best)
         self.accelerator.wait_for_everyone()
 
+    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+        """The weights that were evaluated as a plain network; where others learn, those beside it."""
+        if self._average is None and not has_lora(self.model):
+            super()._save(output_dir, state_dict)
+            return
+        super()._save(output_dir, self._evaluated_weights())
+        if self.args.should_save:
+            directory = Path(output_dir or self.args.output_dir)
+            save_state(self.model.state_dict(), directory / TRAINED)
+            if self._average is not None:
+                save_state(self._average.state_dict(), directory / AVERAGED)
+
+    def _evaluated_weights(self) -> dict[str, Tensor]:
+        if self._average is None or not self._average.preferred:
+            return plain_weights(self.model)
+        with self._average.in_place_of(self.model):
+            return plain_weights(self.model)
+
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        trained = Path(resume_from_checkpoint, TRAINED)
         if self.is_fsdp_enabled:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
+        elif trained.is_file():
+            self.model.load_state_dict(load_file(trained))
+            if self._average is not None:
+                self._average.load(trained.parent)
         else:
             load_exactly(self.model if model is None else model, resume_from_checkpoint)
 
@@ -194,14 +251,71 @@ class ClassifierTrainer(Trainer):
         best = Path(self.state.best_model_checkpoint or self.args.output_dir)
         if (wrong := damage(best)) is not None:
             raise UserError(f"The best checkpoint {best} is damaged ({wrong}): resume from another one.")
+        merge_lora(self.model)
         load_exactly(self.model, best)
 
+    # -- weights to keep ---------------------------------------------------------------------------
 
-def load_exactly(model: PreTrainedModel, checkpoint: str | Path) -> None:
-    """Puts every tensor of a checkpoint into the model, or raises.
+    def evaluation_loop(self, dataloader: Any, description: str, *args: Any, **settings: Any) -> Any:
+        """Trainer's; with an average once for each of the two, and the better one's figures come out."""
+        own = super().evaluation_loop(dataloader, description, *args, **settings)
+        prefix = settings.get("metric_key_prefix", "eval")
+        if self._average is None or prefix != "eval":
+            return own
+        self._close_bars()
+        with self._average.in_place_of(self.model):
+            averaged = super().evaluation_loop(dataloader, description, *args, **settings)
+        name = self._metric_name()
+        self._average.preferred = not self._better(own.metrics[name], averaged.metrics[name])
+        chosen = averaged if self._average.preferred else own
+        chosen.metrics["eval_averaged"] = float(self._average.preferred)
+        return chosen
 
-    Trainer's own way goes by the keys in the file, which several families (ViT, DeiT, Swin, BEiT, DINOv2) save under
-    other names than they have in memory; it then leaves most weights as they were and only warns.
-    """
-    saved = type(model).from_pretrained(checkpoint, dtype=torch.float32, use_safetensors=True)
-    model.load_state_dict(saved.state_dict(), strict=True)
+    def keep_plain_network(self) -> None:
+        """After the last step: adapters are merged, and an average is put in where no best checkpoint was loaded."""
+        if self.args.load_best_model_at_end and self.state.best_model_checkpoint:
+            return  # what was loaded is plain
+        if self._average is not None and self._average.preferred:
+            self.model.load_state_dict(self._average.state_dict())
+        merge_lora(self.model)
+
+    def keep_average_of_checkpoints(self, number: int) -> str:
+        """Puts the mean of the newest checkpoints into the model where validation says that it is better.
+
+        Returns:
+            What was done, in a sentence.
+        """
+        mean, steps = average_checkpoints(self.model, Path(self.args.output_dir), number)
+        listed = ", ".join(map(str, reversed(steps)))
+        if len(steps) < 2:
+            return "There are fewer than two checkpoints: nothing was averaged."
+        before = None if self.eval_dataset is None else self._validation_figure()
+        own = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+        self.model.load_state_dict(mean)
+        if before is None:
+            return f"The average of checkpoints {listed} was kept, unseen by any validation."
+        after, name = self._validation_figure(), self._metric_name().removeprefix("eval_")
+        if self._better(after, before):
+            return (
+                f"The average of checkpoints {listed} was kept: validation {name} {after:.4f} instead of {before:.4f}."
+            )
+        self.model.load_state_dict(own)
+        return (
+            f"The average of checkpoints {listed} was not kept: validation {name} {after:.4f}, {before:.4f} without it."
+        )
+
+    def _validation_figure(self) -> float:
+        output = super().evaluation_loop(self.get_eval_dataloader(), "Evaluation")
+        self._close_bars()
+        return output.metrics[self._metric_name()]
+
+    def _metric_name(self) -> str:
+        return f"eval_{(self.args.metric_for_best_model or 'loss').removeprefix('eval_')}"
+
+    def _better(self, one: float, other: float) -> bool:
+        return one > other if self.args.greater_is_better else one < other
+
+    def _close_bars(self) -> None:
+        for callback in self.callback_handler.callbacks:
+            if isinstance(callback, ProgressCallback):
+                callback.on_evaluate(self.args, self.state, self.control)

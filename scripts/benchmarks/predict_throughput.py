@@ -25,7 +25,7 @@ from datasets import Image
 
 from hfcls.arguments import DataArguments
 from hfcls.data.decode import decode_image
-from hfcls.data.sources import load_images
+from hfcls.data.images import load_images
 from hfcls.data.transforms import Preprocessing
 from hfcls.evaluation.answer_formats import CsvFormat
 from hfcls.evaluation.answers import RowLayout
@@ -50,7 +50,7 @@ def main() -> int:
     parser.add_argument("--at_least", type=float, default=0.0)
     arguments = parser.parse_args()
     classifier = load_classifier(arguments.model)
-    data = load_images([arguments.images], DataArguments())
+    data = load_images([arguments.images], DataArguments()).data
     data = data.select(range(min(arguments.count, len(data))))
     print(
         f"{len(data)} images, batches of {arguments.batch_size}, {describe_hardware(torch.device('cpu'))}", flush=True

@@ -27,13 +27,21 @@ def run(image_folder: Path, tmp_path_factory) -> Path:
 
 
 def test_evaluate_finds_the_test_split_again(run: Path, tmp_path: Path, capsys):
-    assert main(["evaluate", str(run), "--output_dir", str(tmp_path), "--use_cpu"]) == 0
+    flags = ["--output_dir", str(tmp_path), "--use_cpu", "--figures", "svg", "png"]
+    assert main(["evaluate", str(run), *flags]) == 0
     again, before = (Predictions.load(d / "predictions" / "test.parquet") for d in (tmp_path, run))
     assert again.ids == before.ids
     np.testing.assert_allclose(again.logits, before.logits, atol=1e-5)
     first, second = (json.loads((d / "test_results.json").read_text()) for d in (run, tmp_path))
     assert first["test_accuracy"] == second["test_accuracy"]
-    assert (tmp_path / "report" / "index.html").is_file()
+    # both reports show the mistakes; only the one that was asked for them has figures beside it
+    mistakes = int((before.logits.argmax(axis=1) != before.labels).sum())
+    assert mistakes
+    for place in (run, tmp_path):
+        page = (place / "report" / "index.html").read_text(encoding="utf-8")
+        assert page.count('class="thumb mistake"><img src="data:image/webp') == min(mistakes, 24)
+    assert {"roc.svg", "roc.png"} <= {path.name for path in (tmp_path / "report" / "figures").iterdir()}
+    assert not (run / "report" / "figures").exists()
     assert "accuracy" in capsys.readouterr().out
 
 
@@ -106,3 +114,10 @@ def test_a_run_goes_on_with_its_own_classes_alone(image_folder: Path, tmp_path: 
     capsys.readouterr()
     assert main([*again, "--train_dir", str(tmp_path / "red.parquet")]) == 2
     assert "come in another order" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("given", "said"), [(["pdf"], "expected one of svg, png"), ([], "--figures is empty")])
+def test_figures_that_cannot_be_written_are_refused_at_once(run: Path, tmp_path: Path, capsys, given, said):
+    assert main(["evaluate", str(run), "--output_dir", str(tmp_path), "--figures", *given]) == 2
+    assert said in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())

@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,12 +61,28 @@ def test_sound_data_is_left_in_peace(image_folder: Path, tmp_path: Path, capsys)
         (["{}/nowhere"], "does not exist"),
         (["{}/photos", "--output_dir", "{}/photos/cat"], "lies in the data"),
         (["{}/photos", "--fix", "{}/list.txt"], "ends in .csv"),
+        (["{}/photos", "--fix", "{}/photos/metadata.csv"], "lies in the data"),
+        (["{}/photos", "--fix", "{}/kept.csv"], "add --overwrite"),
+        (["{}/photos", "--fix", "{}/other.csv"], "other.removed.csv"),
         (["{}/photos", "--validation_fraction", "0.1"], "Unknown flag"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path: Path, capsys, arguments: list[str], said: str):
     write_images(tmp_path / "photos", {"cat": 2, "dog": 2}, size=8)
+    for name in ("kept.csv", "other.removed.csv"):
+        (tmp_path / name).write_text("a user's own")
     code = main(["inspect", *(argument.format(tmp_path) for argument in arguments)])
     error = capsys.readouterr().err
     assert (code, error.count("\n")) == (2, 1)
     assert said in error
+
+
+@pytest.mark.parametrize("buffering", ["", "1"])
+def test_a_reader_who_goes_away_is_no_error(image_folder: Path, tmp_path: Path, buffering: str):
+    gone, end = os.pipe()
+    os.close(gone)
+    command = [sys.executable, "-m", "hfcls", "inspect", str(image_folder), "--output_dir", str(tmp_path / "out")]
+    environment = os.environ | {"PYTHONUNBUFFERED": buffering}
+    with os.fdopen(end, "wb") as pipe:
+        done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (141, "")

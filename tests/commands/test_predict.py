@@ -8,13 +8,14 @@ import re
 import shutil
 import signal
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from datasets import Dataset, Features
+from datasets import ClassLabel, Dataset, DatasetDict, Features
 from datasets import Image as ImageFeature
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -23,7 +24,7 @@ from hfcls.arguments import DataArguments
 from hfcls.cli import main
 from hfcls.commands.predict import predict
 from hfcls.commands.train import train
-from hfcls.data.sources import load_images
+from hfcls.data.images import load_images
 from hfcls.errors import UserError
 from hfcls.evaluation.answer_formats import FORMATS
 from hfcls.evaluation.answers import Answers, RowLayout
@@ -130,9 +131,50 @@ def test_images_from_an_archive_a_table_and_a_data_set(run: Path, photos: Path, 
         assert by_score == sorted(str(row["predictions"]) for row in expected)
 
 
+def test_nothing_is_left_out_in_silence(run: Path, photos: Path, tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (photos / "9x.png").unlink()
+    files = sorted(photos.iterdir())
+    cells = [{"bytes": file.read_bytes(), "path": None} for file in files]
+    features = Features({"image": ImageFeature(), "label": ClassLabel(names=["blue", "red"])})
+    stored = Dataset.from_dict({"image": cells, "label": [-1] * 16}, features=features)
+
+    def said(*arguments: str) -> tuple[int, str]:
+        """Rows, and the notes."""
+        output = tmp_path / "out.csv"
+        assert main(["predict", str(run), *arguments, "--output", str(output), "--overwrite", "--use_cpu"]) == 0
+        return len(read_rows(output)), capsys.readouterr().err
+
+    # unlabelled splits, and one of a name of its own
+    labelled = stored.select(range(4)).remove_columns("label").add_column("label", [0, 1, 0, 1])
+    splits = {"train": labelled.cast(features), "test": stored.select(range(8)), "unsupervised": stored}
+    DatasetDict(splits).save_to_disk("saved")
+    for arguments in (["--dataset_name", "saved"], ["saved"]):
+        assert said(*arguments) == (28, "")
+    assert said("--dataset_name", "photos") == (16, "")
+
+    stored.select([0, 1]).to_parquet("photos/old.parquet")
+    assert said("photos") == (
+        2,
+        "note: 16 images lie unread in photos, such as '0.png': only what Parquet files hold there is the data.\n",
+    )
+    Path("photos/old.parquet").unlink()
+    (tmp_path / "more").mkdir()
+    Path("photos/more").symlink_to(tmp_path / "more")
+    shutil.make_archive("photos/old", "zip", "more")
+    count, notes = said("photos")
+    assert count == 16
+    assert "note: The link 'photos/more' to a folder was not followed." in notes
+    assert "1 archive or Parquet file lies unread in photos, such as 'old.zip'" in notes
+    Path("photos/metadata.csv").write_text("file_name\n0.png\n1.png\n")
+    count, notes = said("photos", "--image_column_name", "file_name")
+    assert count == 2
+    assert "14 images lie unread in photos, such as '2.png': only what metadata.csv lists there is the data" in notes
+
+
 @pytest.mark.parametrize(("workers", "decode_ahead"), [(0, False), (3, False), (3, True)])
 def test_threads_keep_the_order(run: Path, many: Path, workers: int, decode_ahead: bool):
-    data = load_images([str(many)], DataArguments())
+    data = load_images([str(many)], DataArguments()).data
     answers = list(
         predict_answers(
             load_classifier(str(run)), data, batch_size=7, num_workers=workers, start=14, decode_ahead=decode_ahead
@@ -261,11 +303,27 @@ def test_what_cannot_be_done_is_said_at_once(photos: Path, monkeypatch, capsys, 
     assert Path("there.csv").read_text() == "mine"
 
 
-def test_the_output_may_not_be_the_input(run: Path, photos: Path, tmp_path: Path, capsys):
-    table = tmp_path / "table.csv"
-    table.write_text(f"image\n{photos / '0.png'}\n")
-    assert main(["predict", str(run), str(table), "--output", str(table), "--overwrite", "--use_cpu"]) == 2
-    assert "one of the images' sources" in capsys.readouterr().err
+def test_the_output_may_not_be_the_input(run: Path, photos: Path, tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("table.csv").write_text(f"image\n{photos / '0.png'}\n")
+    Path("link.csv").symlink_to("table.csv")
+    Path("photos/metadata.csv").write_text("file_name\n0.png\n")
+    Path("set/data").mkdir(parents=True)
+    cells = {"image": [{"bytes": (photos / "0.png").read_bytes(), "path": None}]}
+    Dataset.from_dict(cells, features=Features({"image": ImageFeature()})).to_parquet("set/data/test.parquet")
+    for source, output in (
+        ("table.csv", "table.csv"),
+        ("table.csv", "link.csv"),
+        ("photos", "photos/metadata.csv"),
+        ("set", "set/data/test.parquet"),
+    ):
+        before = Path(output).read_bytes()
+        for images in ([source], ["--dataset_name", source]):
+            assert main(["predict", str(run), *images, "--output", output, "--overwrite", "--use_cpu"]) == 2
+            assert "one of the images' sources" in capsys.readouterr().err
+            assert Path(output).read_bytes() == before
+    Path("photos/answers.csv").write_text("old")
+    assert main(["predict", str(run), "photos", "--output", "photos/answers.csv", "--overwrite", "--use_cpu"]) == 0
 
 
 # -- stopped, killed, resumed -----------------------------------------------------------------------------------
@@ -373,6 +431,42 @@ def test_nothing_else_is_taken_for_the_same_run(run: Path, photos: Path, tmp_pat
     assert "note: 4 of 17 images were done before" in capsys.readouterr().err
 
 
+def test_other_images_of_the_same_names_are_another_run(run: Path, photos: Path, tmp_path: Path, monkeypatch, capsys):
+    """Each kind of source is changed between the kill and --resume, in place; unchanged, it goes on."""
+    monkeypatch.chdir(tmp_path)
+    content = [(photos / f"{i}.png").read_bytes() for i in range(16)]
+    features = Features({"one": ImageFeature(), "two": ImageFeature()})
+
+    def make(order: int) -> None:
+        cells = [{"bytes": png, "path": None} for png in content[::order]]
+        data = Dataset.from_dict({"one": cells, "two": cells[::-1]}, features=features)
+        data.to_parquet("photos.parquet")
+        data.select_columns("one").save_to_disk("saved")
+        for i, png in enumerate(content[::order]):
+            (photos / f"{i}.png").write_bytes(png)
+        with zipfile.ZipFile("photos.zip", "w") as archive:
+            for i, png in enumerate(content[::order]):
+                archive.writestr(f"{i}.png", png)
+        Path("table.csv").write_text("image,x\n" + "".join(f"photos/{i}.png,{order}\n" for i in range(16)))
+
+    chosen = ["--image_column_name", "one"]
+    sources = {"photos.parquet": chosen, "saved": [], "photos": [], "photos.zip": [], "table.csv": []}
+    again = ["--batch_size", "4", "--use_cpu", "--resume"]
+    make(1)
+    for source, flags in sources.items():
+        unfinished(run, Path(source), Path(f"{source}.changed.csv"), *flags)
+        unfinished(run, Path(source), Path(f"{source}.same.csv"), *flags)
+        assert main(["predict", str(run), source, *flags, "--output", f"{source}.same.csv", *again]) == 0
+    capsys.readouterr()
+    other = [*again, "--image_column_name", "two"]
+    assert main(["predict", str(run), "photos.parquet", "--output", "photos.parquet.changed.csv", *other]) == 2
+    assert "--image_column_name was one and is now two" in capsys.readouterr().err
+    make(-1)
+    for source, flags in sources.items():
+        assert main(["predict", str(run), source, *flags, "--output", f"{source}.changed.csv", *again]) == 2
+        assert "the state of the files was" in capsys.readouterr().err
+
+
 def test_the_old_output_stays_until_the_new_one_is_whole(run: Path, photos: Path, tmp_path: Path, capsys):
     output = tmp_path / "out.csv"
     output.write_text("old")
@@ -386,6 +480,51 @@ def test_the_old_output_stays_until_the_new_one_is_whole(run: Path, photos: Path
     assert len(read_rows(output)) == 17
     assert main([*arguments[:3], "--output", str(tmp_path / "new.csv"), "--use_cpu", "--resume"]) == 0
     assert "starts from the beginning" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("doomed", [None, 0, 1])
+@pytest.mark.parametrize("name", FORMAT_NAMES)
+def test_a_kill_while_the_file_gets_its_name(
+    run: Path, photos: Path, tmp_path: Path, capsys, name: str, doomed: int | None, overwrite: bool
+):
+    """Killed at the renaming of the output (None), or before one of the files beside it goes."""
+    output = tmp_path / f"out.{name}"
+    arguments = ["predict", str(run), str(photos), "--output", str(output), "--use_cpu", "--probabilities"]
+    if overwrite:
+        output.write_bytes(b"old")
+    beside = [output.with_name(f"{output.name}.part"), output.with_name(f"{output.name}.part.json")]
+
+    class KillError(BaseException):
+        pass
+
+    replace, unlink = os.replace, Path.unlink
+
+    def replaced(source, target):
+        if doomed is None and Path(target) == output:
+            raise KillError
+        replace(source, target)
+
+    def unlinked(path, missing_ok=False):
+        if doomed is not None and path == beside[doomed]:
+            raise KillError
+        unlink(path, missing_ok)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "replace", replaced)
+        patch.setattr(Path, "unlink", unlinked)
+        with pytest.raises(KillError):
+            main([*arguments, *(["--overwrite"] if overwrite else [])])
+    assert main([*arguments, "--resume", "--top_k", "1"]) == 2
+    assert "--top_k was 5 and is now 1" in capsys.readouterr().err
+    assert main([*arguments, "--resume"]) == 0
+    said = capsys.readouterr()
+    assert "16 images classified" in said.out
+    assert "1 of 17 images could not be read" in said.err
+    assert len(read_rows(output)) == 17
+    assert not list(tmp_path.glob("out.*.*"))
+    assert main([*arguments, "--resume"]) == 2
+    assert "is finished" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", FORMAT_NAMES)

@@ -1,5 +1,6 @@
 """Every container gives the same data set; labels go by name; splits are stratified and fixed."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from hfcls.arguments import DataArguments
 from hfcls.data.draws import text_keys, uniform_draws
 from hfcls.data.labelled import load_data
 from hfcls.data.labels import labels_of, match_names
+from hfcls.data.sources import read_data
 from hfcls.data.splits import carve
 from hfcls.errors import UserError
 from tests.conftest import write_images
@@ -120,6 +122,25 @@ def test_odd_folders_are_said(tmp_path: Path):
     assert "empty' holds no images" in text
     assert "notes.txt" in text
     assert "loose.png" in text
+
+
+def test_images_that_are_not_read_are_said(tmp_path: Path):
+    root = write_images(tmp_path / "photos", {"cat": 6, "dog": 6}, size=8)
+    (root / "metadata.csv").write_text(
+        "file_name\n" + "".join(f"{k}/{i}.png\n" for k in ("cat", "dog") for i in (0, 1))
+    )
+    said = read_data(DataArguments(train_dir=str(root))).notices
+    assert (
+        f"8 images lie unread in {root}, such as 'cat/2.png': only what metadata.csv lists there is the data." in said
+    )
+    (root / "metadata.csv").write_text(
+        "file_name\n" + "".join(f"{k}/{i}.png\n" for k in ("cat", "dog") for i in range(6))
+    )
+    assert not any("unread" in notice for notice in read_data(DataArguments(train_dir=str(root))).notices)
+    (root / "metadata.csv").unlink()
+    shutil.make_archive(str(root / "more"), "zip", root / "dog")
+    said = read_data(DataArguments(train_dir=str(root))).notices
+    assert any("1 archive or Parquet file lies unread" in notice and "'more.zip'" in notice for notice in said)
 
 
 def test_names_match_the_checkpoint_by_name_and_cranes_by_index():

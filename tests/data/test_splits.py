@@ -78,6 +78,27 @@ def test_copies_under_two_groups_join_them(tmp_path: Path):
         assert not {groups[i] for i in stays} & {groups[i] for i in goes}
 
 
+def test_groups_in_another_order_and_an_image_fewer_change_no_split(tmp_path: Path):
+    write_images(tmp_path / "data", {"ill": 60, "well": 60})
+    ids = [f"{name}/{index}.png" for name in ("ill", "well") for index in range(60)]
+    grouped = np.random.default_rng(0).permutation(120)[:20].tolist()
+
+    def test_split(order: list[int], name: str) -> set[str]:
+        names = {ids[row]: f"{name}{place // 2}" for place, row in enumerate(grouped)}
+        lines = [f"{ids[row]},{names.get(ids[row], '')}" for row in order]
+        (tmp_path / "list.csv").write_text("\n".join(["id,group", *lines]))
+        loaded = load_data(DataArguments(train_dir=str(tmp_path / "data"), samples=str(tmp_path / "list.csv")))
+        return set(loaded.splits["test"]["id"])
+
+    whole = test_split(list(range(120)), "near-")
+    shuffled = np.random.default_rng(1).permutation(120).tolist()
+    assert test_split(shuffled, "near-") == whole
+    assert test_split(list(range(120)), "other-") == whole
+    lone = next(row for row in range(120) if row not in grouped and ids[row] not in whole)
+    fewer = test_split([row for row in range(120) if row != lone], "near-")
+    assert len(fewer ^ whole) <= 2  # the share of its class is smaller by a fifth of an image
+
+
 def test_the_order_of_the_classes_plays_no_part():
     labels = np.repeat(np.arange(60), 3)  # every remainder is the same
     keys = keys_of(180)
@@ -124,3 +145,10 @@ def test_limits_show_in_the_origin(image_folder: Path):
     assert np.bincount(labels_of(loaded.splits["train"])).min() >= 2
     with pytest.raises(UserError, match="--max_train_samples is 0"):
         load_data(DataArguments(train_dir=str(image_folder), max_train_samples=0))
+
+
+def test_no_class_leaves_train_by_a_limit(image_folder: Path):
+    with pytest.raises(UserError, match="train has 3 classes"):
+        load_data(DataArguments(train_dir=str(image_folder), max_train_samples=2))
+    loaded = load_data(DataArguments(train_dir=str(image_folder), max_test_samples=2))
+    assert "1 of its 3 classes without one" in loaded.summary()["splits"]["test"]["from"]

@@ -9,6 +9,8 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 import transformers
@@ -98,6 +100,21 @@ def test_parquet_streams_too(preprocessing, tmp_path: Path):
     samples = list(StreamDataset(stream, preprocessing).one_pass(0))
     assert sorted(sample["label"] for sample in samples) == [0] * 5 + [1] * 4
     assert samples[0]["pixels"].shape == (3, 16, 16)
+
+
+def test_a_stream_reads_no_file_elsewhere(preprocessing, tmp_path: Path):
+    root = write_images(tmp_path / "data" / "images", {"cat": 1}, size=16)
+    elsewhere = write_images(tmp_path / "private", {"cat": 1}, size=16) / "cat" / "0.png"
+    for path, read in (("images/cat/0.png", True), (str(root / "cat" / "0.png"), True), (str(elsewhere), False)):
+        table = pa.Table.from_pylist([{"image": {"bytes": None, "path": path}, "label": "cat"}])
+        pq.write_table(table, tmp_path / "data" / "train.parquet")
+        stream, _ = open_stream(DataArguments(train_dir=str(tmp_path / "data" / "train.parquet"), streaming=True))
+        samples = StreamDataset(stream, preprocessing).one_pass(0)
+        if read:
+            assert len(list(samples)) == 1
+        else:
+            with pytest.raises(UserError, match="not below the folder of its data set"):
+                next(samples)
 
 
 def test_two_processes_train_on_a_stream(shards: Path, tmp_path: Path):

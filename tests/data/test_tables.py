@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, List, Value
 
 from hfcls.data.columns import Columns, standard_columns
+from hfcls.data.decode import read_bytes
 from hfcls.data.stored import parquet_files, read_arrow, read_hub, read_parquet, read_saved
 from hfcls.data.tables import metadata_file, read_table
-from hfcls.errors import UserError
+from hfcls.errors import BadImage, UserError
 from tests.conftest import write_images
 
 
@@ -305,6 +307,47 @@ def test_plain_bytes_are_images(folder: Path, tmp_path: Path):
         pq.write_table(pa.table({"photo": pa.array(content, kind), "species": labels}), tmp_path / f"{number}.parquet")
         data = read_parquet(tmp_path / f"{number}.parquet", Columns()).splits["train"]
         assert (data[1]["image"].size, names(data)) == ((4, 4), ["x", "y"])
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow", "saved"])
+def test_cells_name_files_below_the_folder_alone(folder: Path, tmp_path: Path, monkeypatch, kind: str):
+    """Cells without bytes read what lies below the folder of the data, or below --image_dir, and nothing else."""
+    monkeypatch.chdir(folder)  # where relative paths must not start
+    place = tmp_path / "data"
+    (place / "b").mkdir(parents=True)
+    shutil.copy(folder / "b" / "0.png", place / "b" / "0.png")
+    paths = ["b/0.png", str(place / "b" / "0.png"), "a/0.png", str(folder / "a" / "0.png"), "../data/b/0.png", None]
+    cells = [{"bytes": Path("a/1.png").read_bytes(), "path": "/x.png"}, *({"bytes": None, "path": p} for p in paths)]
+    cells.append({"bytes": None, "path": f"file://{folder}/a/0.png"})
+    whole = pa.Table.from_pylist([{"image": cell, "label": "x"} for cell in cells])
+    if kind == "parquet":
+        pq.write_table(whole, place / "train.parquet")
+    else:
+        if kind == "saved":
+            Dataset.from_dict({"image": cells[:1], "label": ["x"]}).save_to_disk(place)
+        name = "train.arrow" if kind == "arrow" else next(place.glob("*.arrow")).name
+        with pa.ipc.new_stream(place / name, whole.schema) as writer:
+            writer.write_table(whole)
+    read = {"parquet": read_parquet, "arrow": read_arrow, "saved": read_saved}[kind]
+
+    def reasons(**asked) -> list[str]:
+        data = read(place, Columns(**asked)).splits["train"].cast_column("image", Image(decode=False))
+        said = []
+        for cell in data["image"]:
+            try:
+                read_bytes(cell, "x")
+                said.append("")
+            except BadImage as error:
+                said.append(error.reason)
+        return said
+
+    outside = "which is not below the folder"
+    wanted = ["", "", "", "does not exist", outside, outside, "its cell is empty", "is an address"]
+    found = reasons()
+    assert all(w in r and bool(w) == bool(r) for w, r in zip(wanted, found, strict=True)), found
+    wanted = ["", "", outside, "", "", outside, "its cell is empty", "is an address"]
+    found = reasons(path_root=folder)
+    assert all(w in r and bool(w) == bool(r) for w, r in zip(wanted, found, strict=True)), found
 
 
 def test_parquet_of_paths(folder: Path):

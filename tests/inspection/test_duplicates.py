@@ -175,6 +175,29 @@ def test_many_copies_of_one_picture(monkeypatch: pytest.MonkeyPatch, most: int, 
     assert len(found.crowded) > 20
 
 
+@pytest.mark.parametrize("most", [1024, 30])
+def test_a_burst_within_a_split_hides_no_copy_in_another(monkeypatch: pytest.MonkeyPatch, most: int):
+    monkeypatch.setattr(candidates, "_MOST_CANDIDATES", most)
+    rng = np.random.default_rng(0)
+    frames = [picture(0, 96), picture(0, 96).crop((2, 2, 96, 96))]
+    scenes = np.repeat(np.stack([describe(frame) for frame in frames]), 60, axis=0).astype(int)
+    descriptors = (scenes + rng.integers(-1, 2, scenes.shape)).clip(0, 255).astype(np.uint8)
+    split_of = np.repeat([0, 1], 60)
+    found = find_near_duplicates(descriptors, perceptual_hashes(descriptors), split_of=split_of)
+    apart = split_of[found.pairs[:, 0]] != split_of[found.pairs[:, 1]]
+    assert set(range(60)) <= set(found.pairs[apart].ravel().tolist())
+    assert max(apart.sum(), (~apart).sum()) <= 120 * MOST_PARTNERS
+    assert set(range(60)) <= set(found.crowded.tolist())
+
+
+def test_exact_copies_share_their_pairs_in_each_split(textures: list[Image.Image]):
+    images = [*[textures[0]] * 25, COPIES["half"](textures[0]), textures[0]]
+    descriptors = np.stack([describe(image) for image in images])
+    known, split_of = np.array([0] * 25 + [1, 0]), np.array([0] * 26 + [1])
+    found = find_near_duplicates(descriptors, perceptual_hashes(descriptors), exclude=known, split_of=split_of)
+    assert pairs_of(found) == [*((row, 25) for row in range(20)), (25, 26)]
+
+
 def test_every_alike_pair_within_the_radius_comes_up_once():
     descriptors = noisy_textures(300, 60, noise=25)
     hashes = perceptual_hashes(descriptors)

@@ -3,10 +3,13 @@
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from hfcls.data.decode import MAX_PIXELS
 from hfcls.errors import UserError
+from hfcls.inspection.checks import find_all
 from hfcls.inspection.fix import clean, save_cleaned
 from hfcls.inspection.images import Images
 from hfcls.inspection.scan import scan_images
@@ -47,6 +50,30 @@ def test_evaluation_stays_whole_and_near_duplicates_together(tmp_path: Path):
     assert {row["group"] for row in stays.values()} == {"", "near-1"}
     assert {sample_id for sample_id, row in stays.items() if row["group"]} == {"train/8", "train/10"}
     assert stays["validation/2"] == {"id": "validation/2", "label": "a", "split": "validation", "group": ""}
+
+
+def test_a_burst_across_splits_leaves_train(tmp_path: Path):
+    """Frame after frame the picture drifts: the far end of the burst is like no image of test by itself."""
+    rng = np.random.default_rng(0)
+    others = [(picture(n), "ab"[n % 2]) for n in range(10)]
+
+    def burst(size: int, shift: int) -> list[tuple[Image.Image, str]]:
+        view = np.asarray(picture(50, 96).crop((shift, shift, 96, 96)).resize((48, 48)), dtype=int)
+        frames = (view + rng.integers(-3, 4, view.shape) for _ in range(size))
+        return [(Image.fromarray(frame.clip(0, 255).astype(np.uint8)), "a") for frame in frames]
+
+    train = [*others, *burst(40, 0), *burst(5, 6), *burst(1, 11)]
+    splits = {"train": dataset("train", train), "test": dataset("test", [*burst(40, 0), (picture(20), "b")])}
+    images = Images(splits)
+    facts = scan_images(images, max_pixels=MAX_PIXELS, quiet=True)
+    found = {finding.kind: finding for finding in find_all(images, facts, ())}
+    assert found["near-duplicates-across-splits"].severity == "error"
+    assert found["crowded"].severity == "warning"
+    stays, goes = cleaned(splits, tmp_path / "list.csv")
+    assert goes.keys() == {f"train/{row}" for row in range(10, 56)}
+    assert goes["train/10"].startswith("is nearly 'test/")
+    assert goes["train/55"] == "is joined by a chain of near duplicates to 'test/0' in test"
+    assert len(stays) == 51
 
 
 def test_own_groups_and_cells_that_look_like_formulas_are_kept(tmp_path: Path):

@@ -38,7 +38,14 @@ def train_five_steps(arguments: dict, images: str, output: Path, batch: int, acc
     keep_normalization_frozen(classifier.model)
     preprocessing = Preprocessing(classifier.image_processor)
     values = {
-        **{"output_dir": f"{output}-run", "max_steps": 5, "optim": "sgd", "label_smoothing_factor": 0.1, "seed": 0},
+        **{
+            "output_dir": f"{output}-run",
+            "max_steps": 5,
+            "optim": "sgd",
+            "learning_rate": 0.05,
+            "label_smoothing_factor": 0.1,
+            "seed": 0,
+        },
         **{"per_device_train_batch_size": batch, "gradient_accumulation_steps": accumulation, "use_cpu": True},
         **{"save_strategy": "no", "disable_tqdm": True, "warmup_steps": 0, "max_grad_norm": 0.5},
     }
@@ -46,7 +53,7 @@ def train_five_steps(arguments: dict, images: str, output: Path, batch: int, acc
         classifier,
         {"train": ImageDataset(loaded.splits["train"], preprocessing)},
         preprocessing=preprocessing,
-        training=build_training_arguments(values, has_validation=False, learning_rate=0.05),
+        training=build_training_arguments(values, has_validation=False),
         method=MethodArguments(class_weight="auto"),
         augmentation=AugmentationArguments(horizontal_flip=0.5, shift=0.1),
     )

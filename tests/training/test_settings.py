@@ -46,7 +46,7 @@ def test_optimizers_by_name_train(image_folder: Path, tmp_path: Path, optim: str
 def test_smaller_is_better_where_it_is():
     def better(metric: str) -> bool:
         values = {"output_dir": "x", "metric_for_best_model": metric, "use_cpu": True}
-        return build_training_arguments(values, has_validation=True, learning_rate=1e-3).greater_is_better
+        return build_training_arguments(values, has_validation=True).greater_is_better
 
     assert [better(name) for name in ("accuracy", "ece", "brier", "log_loss", "loss")] == [True] + [False] * 4
 
@@ -69,8 +69,6 @@ def test_early_stopping_follows_the_history():
 def test_bf16_needs_the_hardware(monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     with pytest.raises(UserError, match="bfloat16"):
-        build_training_arguments(
-            {"output_dir": "x", "bf16": True, "use_cpu": True}, has_validation=True, learning_rate=1
-        )
-    automatic = build_training_arguments({"output_dir": "x", "use_cpu": True}, has_validation=True, learning_rate=1)
+        build_training_arguments({"output_dir": "x", "bf16": True, "use_cpu": True}, has_validation=True)
+    automatic = build_training_arguments({"output_dir": "x", "use_cpu": True}, has_validation=True)
     assert automatic.bf16 is False

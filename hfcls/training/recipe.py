@@ -1,0 +1,85 @@
+"""What a training does where the user says nothing: from the kind of network, its weights and the size of the data."""
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from torch import nn
+
+from hfcls.models import Classifier
+
+# Images to be seen in a fine-tuning, and bounds for the passes that makes.
+_IMAGES_TO_SEE, _FEWEST_EPOCHS, _MOST_EPOCHS = 1700, 3, 30
+_EPOCHS_FROM_SCRATCH = 10
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the choice hangs on.
+
+    Attributes:
+        kind: ``convolutional`` (batch normalization), ``layer-normalized`` (transformers, ConvNeXt) or ``plain``.
+        pretrained: the weights have learned from other images before.
+        learning: ``all``, ``head`` (the rest is frozen) or ``adapters``.
+        images: how many to learn from; None for a stream.
+    """
+
+    kind: str
+    pretrained: bool
+    learning: str
+    images: int | None
+
+    def describe(self) -> str:
+        """For the user."""
+        what = {"all": "fine-tuning", "head": "training the head of", "adapters": "adapting"}[self.learning]
+        verb = what if self.pretrained else "training from scratch"
+        article = "" if self.images is None else f" on {self.images:,} images"
+        return f"{verb} a {self.kind} network{article}"
+
+
+# Peak learning rates of AdamW for batches of 32.
+_FINE_TUNING = {"convolutional": 1e-3, "layer-normalized": 1e-4, "plain": 1e-4}
+_HEAD_ALONE, _ADAPTERS, _FROM_SCRATCH = 5e-3, 1e-3, 1e-3
+
+
+def read_situation(classifier: Classifier, *, pretrained: bool, learning: str, images: int | None) -> Situation:
+    """Looks at the network."""
+    modules = list(classifier.model.modules())
+    kind = "plain"
+    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in modules):
+        kind = "convolutional"
+    elif any("layernorm" in type(module).__name__.lower() for module in modules):
+        kind = "layer-normalized"
+    return Situation(kind, pretrained, learning, images)
+
+
+def choose_recipe(situation: Situation) -> dict[str, Any]:
+    """Flags by name. Everything here can be overridden by a flag.
+
+    Mirroring is left to those who fine-tune: weights from other images come from photographs, which look as good the
+    other way round; digits and letters, which networks are trained on from scratch, do not.
+    """
+    small = situation.images is not None and situation.images < 10_000
+    recipe: dict[str, Any] = {"learning_rate": _learning_rate(situation)}
+    if situation.images is not None:
+        recipe["num_train_epochs"] = _epochs(situation)
+    if situation.pretrained:
+        recipe |= {"horizontal_flip": 0.5, "label_smoothing_factor": 0.1}
+    if small or situation.pretrained:
+        recipe["shift"] = 0.1
+    return recipe
+
+
+def _learning_rate(situation: Situation) -> float:
+    if not situation.pretrained:
+        return _FROM_SCRATCH
+    if situation.learning == "all":
+        return _FINE_TUNING[situation.kind]
+    return _HEAD_ALONE if situation.learning == "head" else _ADAPTERS
+
+
+def _epochs(situation: Situation) -> int:
+    if not situation.pretrained:
+        return _EPOCHS_FROM_SCRATCH
+    wanted = ceil(_IMAGES_TO_SEE / max(situation.images or 1, 1))
+    return min(max(wanted, _FEWEST_EPOCHS), _MOST_EPOCHS)
