@@ -124,8 +124,11 @@ def _plan(values: dict[str, Any]) -> tuple[DataArguments, InspectArguments, str,
                 f"--output_dir {output} lies in the data, {source}, and would be read as part of it next time: "
                 "choose another place."
             )
+    if (output / "index.html").exists() and not (output / "inspection.json").exists():
+        raise UserError(f"--output_dir {output} holds an index.html that no inspection wrote: choose another place.")
     if settings.fix:
-        _check_fix(Path(settings.fix), sources, overwrite=settings.overwrite)
+        lists = [Path(given) for given in (arguments.samples, arguments.class_mapping) if given]
+        _check_fix(Path(settings.fix), [*sources, *lists], overwrite=settings.overwrite)
     elif settings.overwrite:
         raise UserError("--overwrite would have no effect without --fix.")
     return arguments, settings, name, output
@@ -135,16 +138,21 @@ def _check_fix(target: Path, sources: list[Path], *, overwrite: bool) -> None:
     """The cleaned list and the list beside it replace nothing that someone may want to keep."""
     if target.suffix.lower() != ".csv" or target.is_dir():
         raise UserError(f"--fix {target}: expected the name of a file that ends in .csv.")
-    for source in sources:
-        if target.resolve() == source.resolve():
-            raise UserError(f"--fix {target} is the data itself: choose another name.")
-        if source.is_dir() and target.resolve().is_relative_to(source.resolve()):
-            raise UserError(f"--fix {target} lies in the data, {source}: choose another place.")
-    from hfcls.inspection.fix import removed_list
+    from hfcls.inspection.fix import KEPT_COLUMNS, REMOVED_COLUMNS, removed_list
+    from hfcls.inspection.tables import has_header
 
-    there = [path for path in (target, removed_list(target)) if path.exists()]
-    if there and not overwrite:
-        raise UserError(f"--fix would replace {there[0]}: choose another name, or add --overwrite.")
+    for path, columns in ((target, KEPT_COLUMNS), (removed_list(target), REMOVED_COLUMNS)):
+        for source in sources:
+            if path.resolve() == source.resolve():
+                raise UserError(f"--fix {target} would replace {path}, which is read here: choose another name.")
+            if source.is_dir() and path.resolve().is_relative_to(source.resolve()):
+                raise UserError(f"--fix {target} lies in the data, {source}: choose another place.")
+        if not path.exists():
+            continue
+        if not path.is_file() or not has_header(path, columns):
+            raise UserError(f"--fix would replace {path}, which it did not write: choose another name.")
+        if not overwrite:
+            raise UserError(f"--fix would replace {path}: choose another name, or add --overwrite.")
 
 
 def _flags(arguments: DataArguments, *, without: frozenset[str] = frozenset()) -> list[str]:

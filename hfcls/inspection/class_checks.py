@@ -31,7 +31,7 @@ def check_classes(images: Images) -> Iterator[Finding]:
     if split == "train":
         yield from _unknown_classes(images, counts, trained)
         yield from _absent_classes(images, counts, trained)
-        yield from _tiny_classes(images, trained)
+        yield from _tiny_classes(images, trained, alone=len(images.splits) == 1)
     yield from _names_alike(images)
     yield from _imbalance(names, trained, split)
     empty = names[counts.sum(axis=0) == 0]
@@ -97,11 +97,18 @@ def _names_alike(images: Images) -> Iterator[Finding]:
         )
 
 
-def _tiny_classes(images: Images, trained: np.ndarray) -> Iterator[Finding]:
+def _tiny_classes(images: Images, trained: np.ndarray, *, alone: bool) -> Iterator[Finding]:
     tiny = np.flatnonzero((trained > 0) & (trained < TINY_CLASS))
     if not len(tiny):
         return
     tiny = tiny[np.argsort(trained[tiny], kind="stable")]
+    if alone and trained.max() == 1:
+        yield Finding(
+            "nothing-to-set-apart",
+            "error",
+            "No class has two images, and no split is given to validate or to test on",
+            "Add images: none can be set apart, and a training stops at once.",
+        )
     single = int((trained[tiny] == 1).sum())
     more = f"; {count(single, 'has', 'have')} one alone, which cannot be split" if single else ""
     yield Finding(

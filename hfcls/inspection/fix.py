@@ -15,6 +15,7 @@ from hfcls.inspection.tables import write_table
 
 # What a copy is worth: evaluation stays whole, so train gives its copies away first.
 _WORTH = {"train": 0, "validation": 1, "test": 2}
+KEPT_COLUMNS, REMOVED_COLUMNS = ("id", "label", "split", "group"), ("id", "label", "split", "reason")
 
 
 @dataclass(frozen=True)
@@ -83,12 +84,12 @@ def save_cleaned(cleaned: Cleaned, images: Images, path: Path) -> Path:
         (sample_id, images.label(row), images.split(row), cleaned.groups.get(row, ""))
         for row, sample_id in zip(stays.tolist(), images.ids(stays), strict=True)
     )
-    write_table(path, ("id", "label", "split", "group"), rows)
+    write_table(path, KEPT_COLUMNS, rows)
     removed = removed_list(path)
     goes = sorted(cleaned.reasons)
     write_table(
         removed,
-        ("id", "label", "split", "reason"),
+        REMOVED_COLUMNS,
         (
             (sample_id, images.label(row), images.split(row), cleaned.reasons[row])
             for row, sample_id in zip(goes, images.ids(goes), strict=True)

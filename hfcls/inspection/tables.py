@@ -9,6 +9,12 @@ from typing import Any
 from hfcls.escaping import spreadsheet_text
 
 
+def has_header(path: Path, header: Sequence[str]) -> bool:
+    """Whether a file begins as `write_table` begins one with these columns."""
+    with path.open("rb") as file:
+        return file.readline(1000).rstrip(b"\r\n") == ",".join(header).encode()
+
+
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Writes a CSV file aside and then renames it; text is made harmless for a spreadsheet."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -53,6 +53,31 @@ def test_sound_data_is_left_in_peace(image_folder: Path, tmp_path: Path, capsys)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["images.csv", "index.html", "inspection.json"]
 
 
+def test_the_cleaned_list_takes_the_place_of_nothing_but_an_older_one(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_images(tmp_path / "photos", {"cat": 3, "dog": 3}, size=8)
+    rows = [f"photos/{name}/{number}.png,{name}" for name in ("cat", "dog") for number in range(3)]
+    Path("labels.removed.csv").write_text("\n".join(["file_name,label", *rows]))
+    Path("notes.csv").write_text("mine")
+
+    def refused(*arguments: str) -> str:
+        assert main(["inspect", *arguments, "--overwrite"]) == 2
+        return capsys.readouterr().err
+
+    # the list of what was left out must not take the place of the table either
+    assert "would replace labels.removed.csv, which is read" in refused("labels.removed.csv", "--fix", "labels.csv")
+    assert "which it did not write" in refused("photos", "--fix", "notes.csv")
+    assert "labels.removed.csv, which it did not write" in refused("photos", "--fix", "labels.csv")
+    assert Path("notes.csv").read_text() == "mine"
+    assert main(["inspect", "photos", "--fix", "kept.csv"]) == 0
+    assert "kept.csv, which is read" in refused("photos", "--samples", "kept.csv", "--fix", "kept.csv")
+    assert main(["inspect", "photos", "--fix", "kept.csv"]) == 2
+    assert "add --overwrite" in capsys.readouterr().err
+    Path("photos/dog/2.png").unlink()
+    assert main(["inspect", "photos", "--fix", "kept.csv", "--overwrite"]) == 0
+    assert len(Path("kept.csv").read_text().splitlines()) == 6
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -62,14 +87,16 @@ def test_sound_data_is_left_in_peace(image_folder: Path, tmp_path: Path, capsys)
         (["{}/photos", "--output_dir", "{}/photos/cat"], "lies in the data"),
         (["{}/photos", "--fix", "{}/list.txt"], "ends in .csv"),
         (["{}/photos", "--fix", "{}/photos/metadata.csv"], "lies in the data"),
-        (["{}/photos", "--fix", "{}/kept.csv"], "add --overwrite"),
+        (["{}/photos", "--fix", "{}/kept.csv"], "which it did not write"),
         (["{}/photos", "--fix", "{}/other.csv"], "other.removed.csv"),
         (["{}/photos", "--validation_fraction", "0.1"], "Unknown flag"),
+        (["{}/photos", "--output_dir", "{}/site"], "that no inspection wrote"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path: Path, capsys, arguments: list[str], said: str):
     write_images(tmp_path / "photos", {"cat": 2, "dog": 2}, size=8)
-    for name in ("kept.csv", "other.removed.csv"):
+    (tmp_path / "site").mkdir()
+    for name in ("kept.csv", "other.removed.csv", "site/index.html"):
         (tmp_path / name).write_text("a user's own")
     code = main(["inspect", *(argument.format(tmp_path) for argument in arguments)])
     error = capsys.readouterr().err

@@ -27,6 +27,14 @@ def ids(images: Images, finding: Finding) -> list[list[str]]:
     return [images.ids(rows) for rows in finding.groups]
 
 
+def test_too_little_to_set_anything_apart():
+    rows = [(picture(i), f"class {i}") for i in range(3)]
+    alone = findings({"train": dataset("train", rows)})
+    assert alone["nothing-to-set-apart"].severity == "error"
+    split = findings({"train": dataset("train", rows), "test": dataset("test", [(picture(9), "class 0")])})
+    assert "nothing-to-set-apart" not in split
+
+
 def test_classes_that_do_not_fit():
     train = [(picture(i), ("cat", "dog")[i % 2]) for i in range(60)]
     train += [(picture(100 + i), "Cat ") for i in range(12)] + [(picture(200), "rare")]
