@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
-from os import cpu_count
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,11 +12,12 @@ from datasets import Dataset, Image
 from tqdm.auto import tqdm
 
 from hfcls.data.decode import read_bytes
+from hfcls.data.room import available_cores
 from hfcls.errors import BadImage
 
 T = TypeVar("T")
 # Threads, since reading, hashing and decoding all leave the interpreter free; a fork is no option beside torch.
-THREADS = min(cpu_count() or 1, 32)
+THREADS = min(available_cores(), 32)
 # Images given to a thread at a time, and read at a time: few, as an image may have megabytes.
 _CHUNK = 8
 _BATCH = max(64, _CHUNK * THREADS)

@@ -5,7 +5,8 @@ import stat
 from io import BytesIO
 from typing import Any, NamedTuple
 
-from PIL.Image import Image
+from PIL.Image import Image, core
+from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
@@ -15,10 +16,15 @@ from hfcls.data.headers import Refused, Size, format_of
 from hfcls.data.orientation import SIDEWAYS, turn_of
 from hfcls.data.paths import OUTSIDE
 from hfcls.data.plugins import MAY_WARN, PLUGINS, QUIET
+from hfcls.data.room import Room
 from hfcls.errors import BadImage
 
 MAX_PIXELS = 89_478_485
 MAX_BYTES = 512 * 2**20
+# A pixel takes up to twelve bytes on its way; so many at once, whatever the number of threads.
+DECODING = Room(200_000_000)
+# Pillow's blocks of 16 MiB would stay with the thread that freed them (glibc returns at once what is above 32 MiB).
+core.set_block_size(64 * 2**20)
 # A progressive JPEG of a few kilobytes can send a decoder over its picture thousands of times; honest ones do so ten
 # times.
 _MOST_SCANS = 20
@@ -147,7 +153,13 @@ def _decode_as(name: str, content: bytes, max_pixels: int, at_least: int | None)
         if codec in _SLOW_CODECS and size[0] * size[1] > _MOST_SLOW_PIXELS:
             raise Refused(f"is {_SLOW_CODECS[codec]} of more than {_MOST_SLOW_PIXELS} pixels", mend="save it as PNG")
         if codec == "ppm":
-            return Decoded(read_ppm(image, content), name, image.mode, size)
+            with DECODING.hold(size[0] * size[1]):
+                return Decoded(read_ppm(image, content), name, image.mode, size)
+    with DECODING.hold(image.size[0] * image.size[1]):
+        return _load(image, name, size, bits)
+
+
+def _load(image: ImageFile, name: str, size: Size, bits: int) -> Decoded:
     image.load()
     if isinstance(image, TiffImageFile):
         return Decoded(_tiff_to_rgb(image), name, image.mode, image.size)  # which Pillow has turned

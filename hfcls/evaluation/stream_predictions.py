@@ -13,6 +13,7 @@ from datasets import Dataset, Image
 from torch import Tensor
 
 from hfcls.data.decode import MAX_PIXELS, decode_image, read_bytes
+from hfcls.data.room import available_cores
 from hfcls.data.transforms import Preprocessing
 from hfcls.errors import BadImage, UserError
 from hfcls.evaluation.answers import Answers
@@ -71,11 +72,6 @@ def predict_answers(
 def default_num_workers() -> int:
     """Decoding threads that keep most devices busy."""
     return min(available_cores(), 16)
-
-
-def available_cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _forward(network: Any, pixel_values: Tensor, device: torch.device | str) -> np.ndarray:

@@ -11,6 +11,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from PIL import Image, ImageOps, PngImagePlugin
 
 from hfcls.data import decode
 from hfcls.data.decode import MAX_PIXELS, decode_bytes, decode_image, read_bytes
+from hfcls.data.room import Room
 from hfcls.errors import BadImage
 from tests.data.forged import encode, exif, header, png
 from tests.data.forged_cases import BLUE, CASES, LOSSLESS, PLAIN, ROW, content_of, photo
@@ -193,3 +195,31 @@ def test_corpus(shared: Path, tmp_path: Path):
                 right &= bool(np.abs(np.subtract(pixel, colour)).max() <= 12)  # JPEG
         wrong += [] if right else [case["id"]]
     assert not wrong
+
+
+def test_threads_decode_no_more_pixels_at_once_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch):
+    at_once: list[int] = []
+    inside: list[int] = []
+    lock = Lock()
+    load = PngImagePlugin.PngImageFile.load
+
+    def slow_load(image: PngImagePlugin.PngImageFile) -> object:
+        with lock:
+            inside.append(image.width * image.height)
+            at_once.append(sum(inside))
+        time.sleep(0.002)
+        with lock:
+            inside.remove(image.width * image.height)
+        return load(image)
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", slow_load)
+    monkeypatch.setattr(decode, "DECODING", Room(250))
+    contents = []
+    for side in [10] * 20 + [20] * 3:
+        buffer = BytesIO()
+        Image.new("RGB", (side, side)).save(buffer, "PNG")
+        contents.append(buffer.getvalue())
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda content: decode_bytes(content, "x"), contents))
+    assert max(at_once) == 400  # what is larger than the room is decoded alone
+    assert set(at_once) <= {100, 200, 400}
