@@ -170,7 +170,7 @@ def _is_source(output: Path, path: Path) -> bool:
         return True
     if not path.is_dir() or not output.resolve().is_relative_to(path.resolve()):
         return False
-    from hfcls.data.sources import files_of
+    from hfcls.data.kinds import files_of
 
     return any(output.samefile(file) for file in files_of(path))
 

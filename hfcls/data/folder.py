@@ -14,7 +14,7 @@ from hfcls.errors import UserError
 def read_folder(root: Path) -> Reading:
     """Reads class folders, or split folders that hold class folders; see `hfcls.data.layout.arrange`.
 
-    Hidden files and links to folders are passed over; ids are paths below `root`.
+    Hidden files are passed over; ids are paths below `root`.
 
     Raises:
         UserError: no class folders, no images, or split folders mixed with class folders.
@@ -43,8 +43,9 @@ def labelled_dataset(ids: Sequence[str], cells: Sequence[dict], labels: Sequence
 def list_files(root: Path) -> tuple[list[str], list[str], list[str]]:
     """All files and folders below `root`, as names with ``/``, and notices.
 
-    Links to folders are not followed. Broken links and other things that are no files are listed where they
-    are named as images: whoever reads them says what is wrong.
+    Links are followed, except to folders that hold this one, lie in it or were reached by another link: each image
+    comes once. Broken links and other things that are no files are listed where they are named as images: whoever
+    reads them says what is wrong.
 
     Raises:
         UserError: a name that is not valid text.
@@ -52,19 +53,23 @@ def list_files(root: Path) -> tuple[list[str], list[str], list[str]]:
     files: list[str] = []
     folders: list[str] = []
     notices: list[str] = []
-    pending = [""]
+    pending, reached = [""], [root.resolve()]
     while pending:
         prefix = pending.pop()
         with os.scandir(root / prefix) as entries:
-            for entry in entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
                 name = prefix + entry.name
                 if is_system_file(entry.name):
                     continue
-                if entry.is_dir(follow_symlinks=False):
+                if entry.is_symlink() and entry.is_dir():
+                    target = Path(entry.path).resolve()
+                    if any(target.is_relative_to(place) or place.is_relative_to(target) for place in reached):
+                        notices.append(f"The link {str(root / name)!r} was not followed: its folder is read already.")
+                        continue
+                    reached.append(target)
+                if entry.is_dir():
                     folders.append(name)
                     pending.append(name + "/")
-                elif entry.is_symlink() and entry.is_dir():
-                    notices.append(f"The link {str(root / name)!r} to a folder was not followed.")
                 elif entry.is_file() or is_image_name(name):
                     files.append(name)
     for name in (*files, *folders):

@@ -8,9 +8,10 @@ from datasets import Dataset, Features, Image, Value, concatenate_datasets
 
 from hfcls.arguments import DataArguments
 from hfcls.data.folder import loose_images
+from hfcls.data.kinds import files_of, kind_of, prefixed, read_path, unread_archives
 from hfcls.data.layout import is_image_name
 from hfcls.data.reading import Reading, texts_of
-from hfcls.data.sources import files_of, kind_of, prefixed, read_named, read_path, refuse_hub_flags, unread_archives
+from hfcls.data.sources import read_named, refuse_hub_flags
 from hfcls.errors import UserError
 
 

@@ -14,10 +14,11 @@ from hfcls.data.choices import map_classes
 from hfcls.data.content import fingerprint, image_keys, sample_keys
 from hfcls.data.decode import MAX_PIXELS
 from hfcls.data.groups import groups_of
+from hfcls.data.kinds import read_path
 from hfcls.data.labels import align_splits, labels_of
 from hfcls.data.reading import set_column, texts_of
 from hfcls.data.screening import Dropped, describe, screen
-from hfcls.data.sources import SPLITS, RawData, read_data, read_path
+from hfcls.data.sources import SPLITS, RawData, read_data
 from hfcls.data.splits import carve, limit
 from hfcls.errors import UserError
 

@@ -64,7 +64,7 @@ def arrange(names: Iterable[str], *, root: str, folders: Collection[str] = ()) -
     """Finds classes and splits in the names of files.
 
     The class is the first folder level, or the second one below split folders; what lies deeper belongs to it. A
-    single folder around everything is looked through.
+    single folder around everything is looked through, also where a few images have strayed beside the classes.
 
     Args:
         names: of all files below the root, with ``/`` between folders.
@@ -76,17 +76,18 @@ def arrange(names: Iterable[str], *, root: str, folders: Collection[str] = ()) -
     """
     files = [name for name in names if not is_system_file(name)]
     folders = [name for name in folders if not is_system_file(name)]
-    prefix = ""
+    prefix, passed = "", []
     while True:
         tops = _top_folders(files, folders, prefix)
         as_split = [top for top in tops if top.lower() in SPLIT_FOLDERS]
         holding = [top for top in as_split if _top_folders(files, folders, f"{prefix}{top}/")]
-        wrapped = len(tops) == 1 and not holding and _top_folders(files, folders, f"{prefix}{tops[0]}/")
-        if not wrapped or _direct_images(files, prefix) or _direct_images(files, f"{prefix}{tops[0]}/"):
+        if len(tops) != 1 or holding or not _is_wrapper(files, folders, prefix, tops[0]):
             break
+        if loose := _direct_images(files, prefix):
+            passed.append(f"{_loose(loose)} beside the folder {tops[0]!r} and left out, such as {loose[0]!r}.")
         prefix += tops[0] + "/"
     where = f"{root}/{prefix}".rstrip("/") if prefix else root
-    layout = Layout()
+    layout = Layout(notices=passed)
     if not holding:
         if len(as_split) == len(tops) > 1 and "train" in {SPLIT_FOLDERS[top.lower()] for top in tops}:
             raise UserError(
@@ -112,6 +113,20 @@ def arrange(names: Iterable[str], *, root: str, folders: Collection[str] = ()) -
             f"{_loose(loose)} beside the split folders in {where} and left out, such as {loose[0]!r}."
         )
     return layout
+
+
+def _is_wrapper(files: Sequence[str], folders: Sequence[str], prefix: str, top: str) -> bool:
+    """Whether the only folder at `prefix` is one around the class folders, and not a class itself."""
+    inner = f"{prefix}{top}/"
+    loose = len(_direct_images(files, prefix)) + len(_direct_images(files, inner))
+    if not loose:
+        return bool(_top_folders(files, folders, inner))
+    below = Counter(
+        name[len(inner) :].partition("/")[0]
+        for name in files
+        if name.startswith(inner) and "/" in name[len(inner) :] and is_image_name(name)
+    )
+    return len(below) > 1 and below.total() > loose
 
 
 def _arrange_classes(

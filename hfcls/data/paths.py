@@ -20,7 +20,7 @@ def is_url(text: str) -> bool:
 
 
 def below_root(cell: Any, roots: Roots) -> str:
-    """The normalised path below the root; links are not followed.
+    """The normalised path below the root, by its name: a link there may lead elsewhere.
 
     Args:
         cell: of the table: a relative path, or an absolute one inside the root.
@@ -38,10 +38,15 @@ def below_root(cell: Any, roots: Roots) -> str:
     if path.startswith("/"):
         path = "/" + path.lstrip("/")
         path = next((path[len(root) :] for root in roots if path.startswith(root)), "..")
-    if path == ".." or path.startswith("../") or "\\" in cell or "\0" in cell or not is_valid_text(cell):
+    if "\\" in cell:
+        shown = repr(cell[:200]).replace("\\\\", "\\")
+        raise ValueError(f"the path {shown} has backslashes, expected forward slashes: replace them in the table")
+    if "\0" in cell or not is_valid_text(cell):
+        raise ValueError(f"the path {cell[:200]!r} is not valid text")
+    if path == ".." or path.startswith("../"):
         raise ValueError(
-            f"the path {cell[:200]!r} is not taken, expected one with forward slashes below {roots[0]}; --image_dir "
-            "ROOT allows another place"
+            f"the path {cell[:200]!r} lies outside {roots[0]}: where it is meant, --image_dir ROOT names a folder that "
+            "holds them all, such as /"
         )
     return path
 

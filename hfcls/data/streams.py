@@ -20,11 +20,11 @@ from hfcls.data.choices import read_class_mapping
 from hfcls.data.columns import choose_columns, class_name, text_of
 from hfcls.data.content import sample_keys
 from hfcls.data.decode import decode_bytes, read_bytes
+from hfcls.data.kinds import archives_in, columns_of, kind_of
 from hfcls.data.layout import SPLIT_FOLDERS, natural_order
 from hfcls.data.paths import Roots, roots_of
 from hfcls.data.reading import Reading
 from hfcls.data.screening import Dropped
-from hfcls.data.sources import archives_in, columns_of, kind_of
 from hfcls.data.stored import escaped, load_parquet, parquet_features, parquet_files
 from hfcls.data.transforms import Preprocessing
 from hfcls.data.webdataset import read_shards, split_of, stream_samples

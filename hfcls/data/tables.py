@@ -153,6 +153,8 @@ def _choose_columns(table: Table, columns: Columns) -> tuple[Chosen, str | None]
         free = [name for name in free if name != image]
         found = [name for name in free if name.casefold() in LABEL_NAMES]
         if columns.labelled and len(found) != 1:
+            if not free:
+                raise UserError(f"{table.path} has no label column: it has {listed(table.names)} alone.")
             several = f"several label columns ({listed(found)})" if found else "no label column"
             raise UserError(f"{table.path} has {several} among {listed(free)}: choose one with --label_column_name.")
         label = found[0] if len(found) == 1 else None

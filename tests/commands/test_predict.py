@@ -160,11 +160,11 @@ def test_nothing_is_left_out_in_silence(run: Path, photos: Path, tmp_path: Path,
     )
     Path("photos/old.parquet").unlink()
     (tmp_path / "more").mkdir()
-    Path("photos/more").symlink_to(tmp_path / "more")
+    Path("photos/more").symlink_to(tmp_path)
     shutil.make_archive("photos/old", "zip", "more")
     count, notes = said("photos")
     assert count == 16
-    assert "note: The link 'photos/more' to a folder was not followed." in notes
+    assert "note: The link 'photos/more' was not followed: its folder is read already." in notes
     assert "1 archive or Parquet file lies unread in photos, such as 'old.zip'" in notes
     Path("photos/metadata.csv").write_text("file_name\n0.png\n1.png\n")
     count, notes = said("photos", "--image_column_name", "file_name")

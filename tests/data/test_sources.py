@@ -124,6 +124,33 @@ def test_odd_folders_are_said(tmp_path: Path):
     assert "loose.png" in text
 
 
+def test_strays_beside_class_folders_make_no_class(tmp_path: Path):
+    write_images(tmp_path / "data" / "photos", {"cat": 5, "dog": 5}, size=8)
+    for place in ("data/photos", "data"):
+        (tmp_path / "data/photos/cat/0.png").rename(tmp_path / place / "stray.png")
+        shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "data")
+        for source in ("data", "packed.zip"):
+            loaded = load_data(DataArguments(train_dir=str(tmp_path / source), **WHOLE))
+            assert names(loaded.splits["train"]) == ["cat"] * 4 + ["dog"] * 5
+            assert any("1 image lies beside" in notice and "'stray.png'" in notice for notice in loaded.notices)
+        (tmp_path / place / "stray.png").rename(tmp_path / "data/photos/cat/0.png")
+    # a class that has folders inside stays a class
+    write_images(tmp_path / "only", {"cat": 9}, size=8)
+    write_images(tmp_path / "only" / "cat", {"young": 2, "old": 2}, size=8)
+    assert names(read_data(DataArguments(test_dir=str(tmp_path / "only"))).splits["test"]) == ["cat"] * 13
+
+
+def test_links_to_folders_are_followed_once(tmp_path: Path):
+    write_images(tmp_path / "elsewhere", {"dog": 3}, size=8)
+    root = write_images(tmp_path / "data", {"cat": 3}, size=8)
+    (root / "dog").symlink_to(tmp_path / "elsewhere" / "dog")
+    for name, target in (("dog too", tmp_path / "elsewhere" / "dog"), ("cat too", root / "cat"), ("round", tmp_path)):
+        (root / name).symlink_to(target)
+    loaded = load_data(DataArguments(train_dir=str(root), **WHOLE))
+    assert names(loaded.splits["train"]) == ["cat"] * 3 + ["dog"] * 3
+    assert sum("was not followed" in notice for notice in loaded.notices) == 3
+
+
 def test_images_that_are_not_read_are_said(tmp_path: Path):
     root = write_images(tmp_path / "photos", {"cat": 6, "dog": 6}, size=8)
     (root / "metadata.csv").write_text(
