@@ -130,6 +130,10 @@ class TransferArguments:
     )
 
 
+# What decides what comes out of a training; all of it is kept in run.yaml.
+TRAIN_ARGUMENTS = (DataArguments, ModelArguments, AugmentationArguments, MethodArguments, TransferArguments)
+
+
 @dataclass(frozen=True)
 class RunArguments:
     """The run directory."""

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from hfcls.arguments import (
+    TRAIN_ARGUMENTS,
     AugmentationArguments,
     DataArguments,
     MethodArguments,
@@ -71,20 +72,19 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
     """
     values = build_parser().check(values)
     _check(values)
-    from hfcls.data.batches import BatchCollator
-    from hfcls.data.pictures import Pictures
-    from hfcls.data.transforms import Preprocessing
     from hfcls.training.fit import fit
     from hfcls.training.processes import check_launcher
+    from hfcls.training.resume import find_resumable
     from hfcls.training.run_directory import (
         check_nothing_inside,
         check_run_directory,
+        is_run,
         open_run_directory,
+        read_settings,
         write_settings,
         writing,
     )
-    from hfcls.training.settings import build_training_arguments
-    from hfcls.training.transfer import check_transfer, checkpoints_to_keep
+    from hfcls.training.start import prepare_training
     from hfcls.training.whitening import whiten_first_layer
 
     check_launcher()
@@ -95,39 +95,27 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
         check_run_directory(run_dir, resume=bool(resume), overwrite=bool(values.get("overwrite_output_dir")))
         check_nothing_inside(run_dir, values)
     loaded, summary = _load(values)
-    settled: dict[str, Any] = {"has_validation": "validation" in loaded.splits, "streaming": loaded.stream is not None}
-    model_arguments, transfer = only(ModelArguments, values), only(TransferArguments, values)
-    pretrained = bool(model_arguments.model_name_or_path or model_arguments.pretrained or model_arguments.weights)
-    check_transfer(transfer, pretrained=pretrained, streamed=loaded.stream is not None)
-    values = {**values, **checkpoints_to_keep(transfer, values)}
-    seed = build_training_arguments(values, **settled).seed
-    classifier, loaded = _build(model_arguments, loaded, seed=seed)
-    values, recipe = _with_recipe(values, classifier, loaded, pretrained=pretrained)
-    training = build_training_arguments(values, **settled)
-    preprocessing = Preprocessing(classifier.image_processor)
-    splits = _datasets(loaded, preprocessing, only(DataArguments, values), training)
-    settings = _resolve(values, training, loaded)
-    checkpoint, notices = _find_checkpoint(run_dir, resume, summary, settings)
-    if not pretrained:
-        notices += whiten_first_layer(classifier.model, splits["train"], preprocessing)
-    for notice in (*loaded.notices, *classifier.notices, *notices):
+    start = prepare_training(values, loaded, before=read_settings(run_dir) if resume and is_run(run_dir) else None)
+    settings = _resolve(start)
+    checkpoint, notices = find_resumable(run_dir, resume, summary, settings)
+    if not start.pretrained and checkpoint is None:
+        notices += whiten_first_layer(start.classifier.model, start.splits["train"], start.preprocessing)
+    for notice in (*start.loaded.notices, *start.classifier.notices, *notices):
         say(f"note: {notice}")
-    say(_headline(classifier, splits, summary, training, only(AugmentationArguments, values)))
-    if recipe:
-        say(f"chosen    {recipe}")
+    say(_headline(start, summary))
     if _is_first_process():
         open_run_directory(run_dir, resume=bool(resume))
         with writing(run_dir):
             write_settings(run_dir, settings, summary)
 
     result = fit(
-        classifier,
-        splits,
-        preprocessing=preprocessing,
-        training=training,
-        method=only(MethodArguments, values),
-        augmentation=only(AugmentationArguments, values),
-        transfer=transfer,
+        start.classifier,
+        start.splits,
+        preprocessing=start.preprocessing,
+        training=start.training,
+        method=only(MethodArguments, start.values),
+        augmentation=only(AugmentationArguments, start.values),
+        transfer=only(TransferArguments, start.values),
         checkpoint=checkpoint,
         say=say,
     )
@@ -137,10 +125,8 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
             f"Stopped at step {result.state.global_step} of {result.state.max_steps}, all saved. Go on with:\n"
             f"  hfcls train --config {run_dir / 'run.yaml'} --resume_from_checkpoint auto"
         )
-    pictures = {name: Pictures(data, max_pixels=loaded.max_image_pixels) for name, data in loaded.splits.items()}
-    report = {"pictures": pictures, "figures": values.get("figures") or ()}
     with writing(run_dir):
-        return _finish(run_dir, classifier, result, splits, BatchCollator(preprocessing), training, report, say)
+        return _finish(run_dir, start, result, say)
 
 
 def _add_dropped(run_dir: Path, summary: dict[str, Any], settings: dict[str, Any], result: Any, say: Any) -> None:
@@ -172,180 +158,38 @@ def _load(values: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     return loaded, summary
 
 
-def _build(arguments: ModelArguments, loaded: Any, *, seed: int) -> tuple[Any, Any]:
-    """The classifier for the data's classes; where a checkpoint has the same ones, its order of them is taken over."""
-    from dataclasses import replace
-
-    from datasets import DatasetDict
-    from transformers import set_seed
-
-    from hfcls.data.labels import match_names, relabel
-    from hfcls.models import build_classifier, load_classifier, load_weights
-
-    set_seed(seed)
-    name = _checkpoint_name(arguments)
-    changes: dict[str, Any] = {key: getattr(arguments, key) for key in ("image_size", "dropout", "drop_path")}
-    if name is None:
-        for unused in ("trust_remote_code", "allow_pickle"):
-            if getattr(arguments, unused):
-                raise UserError(f"--{unused} would have no effect: it goes with --model_name_or_path.")
-        classifier = build_classifier(str(arguments.architecture), class_names=loaded.class_names, **changes)
-        if arguments.weights:
-            classifier = replace(classifier, notices=load_weights(classifier, arguments.weights))
-        return classifier, loaded
-    options = {"trust_remote_code": arguments.trust_remote_code, "allow_pickle": arguments.allow_pickle, **changes}
-    classifier = load_classifier(name, **options)
-    matches = match_names(list(loaded.class_names), classifier.class_names)
-    mapping = [index for index in matches if index is not None]
-    if len(set(mapping)) == len(matches) == len(classifier.class_names):
-        names = list(classifier.class_names)
-        splits = {k: relabel(data, mapping, names) for k, data in loaded.splits.items()}
-        if loaded.stream is not None:
-            renamed = {name: names[index] for name, index in zip(loaded.class_names, mapping, strict=True)}
-            loaded = replace(loaded, stream=loaded.stream.renamed(renamed, names))
-        return classifier, replace(loaded, splits=DatasetDict(splits))
-    return load_classifier(name, class_names=loaded.class_names, **options), loaded
-
-
-def _with_recipe(
-    values: dict[str, Any], classifier: Any, loaded: Any, *, pretrained: bool
-) -> tuple[dict[str, Any], str]:
-    """Adds what the user left open, by the kind of network and the size of the data; and says what that is."""
-    from hfcls.training.recipe import choose_recipe, read_situation
-
-    situation = read_situation(
-        classifier,
-        pretrained=pretrained,
-        learning="adapters" if values.get("lora_rank") else "head" if values.get("freeze") == "backbone" else "all",
-        images=None if loaded.stream is not None else len(loaded.splits["train"]),
-    )
-    recipe = choose_recipe(situation)
-    augmentations = {flag.name for flag in flags_of(AugmentationArguments)}
-    left_alone = augmentations if any(values.get(name) is not None for name in augmentations) else set()
-    if (values.get("max_steps") or 0) > 0:
-        left_alone = left_alone | {"num_train_epochs"}
-    chosen = {n: value for n, value in recipe.items() if values.get(n) is None and n not in left_alone}
-    listed = ", ".join(f"{name} {value:g}" for name, value in chosen.items())
-    return {**values, **chosen}, f"{listed} (for {situation.describe()})" if chosen else ""
-
-
-def _checkpoint_name(arguments: ModelArguments) -> str | None:
-    """The checkpoint to start from, or None for fresh weights."""
-    from hfcls.models import default_checkpoint
-
-    if arguments.model_name_or_path is not None:
-        for unused in ("architecture", "weights", "pretrained"):
-            if getattr(arguments, unused):
-                raise UserError(f"--{unused} would have no effect: --model_name_or_path decides it.")
-        return arguments.model_name_or_path
-    if not arguments.pretrained:
-        return None
-    for unused in ("weights", "trust_remote_code", "allow_pickle"):
-        if getattr(arguments, unused):
-            raise UserError(f"--{unused} would have no effect: --pretrained decides where the weights come from.")
-    return default_checkpoint(str(arguments.architecture))
-
-
-def _datasets(loaded: Any, preprocessing: Any, arguments: DataArguments, training: Any) -> dict[str, Any]:
-    """The splits as 8-bit pixels of the classifier's size."""
-    from hfcls.data.batches import ImageDataset
-
-    most = loaded.max_image_pixels
-    splits: dict[str, Any] = {
-        name: ImageDataset(data, preprocessing, max_pixels=most) for name, data in loaded.splits.items()
-    }
-    if loaded.stream is not None:
-        from hfcls.data.streams import BUFFER_SIZE, StreamDataset
-
-        splits["train"] = StreamDataset(
-            loaded.stream,
-            preprocessing,
-            seed=training.seed if training.data_seed is None else training.data_seed,
-            buffer_size=arguments.shuffle_buffer_size or BUFFER_SIZE,
-            skip_bad=arguments.on_bad_image == "skip",
-            max_pixels=most,
-            rank=training.process_index,
-            world_size=training.world_size,
-        )
-    return splits
-
-
-def _find_checkpoint(
-    run_dir: Path, resume: str | None, summary: dict[str, Any], settings: dict[str, Any]
-) -> tuple[Path | None, list[str]]:
-    from hfcls.training.checkpoints import find_checkpoint
-    from hfcls.training.run_directory import SETTINGS, compare_settings, read_data_summary, read_settings
-
-    if not resume:
-        return None, []
-    before = read_data_summary(run_dir)
-    if before is not None and before["class_names"] != summary["class_names"]:
-        raise UserError(
-            f"The classes have changed since {run_dir} was begun, or come in another order (now "
-            f"{', '.join(summary['class_names'][:5])}): restore the data as it was given then."
-        )
-    if before is not None and before["fingerprint"] != summary["fingerprint"]:
-        raise UserError(
-            f"The data has changed since {run_dir} was begun (fingerprint {before['fingerprint']}, now "
-            f"{summary['fingerprint']}): restore it, or train anew in another --output_dir."
-        )
-    streamed = "stream" in summary
-    notices = []
-    if (run_dir / SETTINGS).is_file():
-        notices = compare_settings(read_settings(run_dir), settings, streamed=streamed)
-    if streamed:
-        notices.append("A stream has no fingerprint: that its images are still the same is taken on trust.")
-        # What was left out before the stop is not seen again.
-        summary["dropped"] += [entry for entry in (before or {}).get("dropped", []) if entry not in summary["dropped"]]
-    checkpoint, more = find_checkpoint(run_dir, resume)
-    notices += more
-    if checkpoint is None:
-        return None, [*notices, f"{run_dir} holds no checkpoint yet: the training starts from the beginning."]
-    return checkpoint, [*notices, f"The training goes on from {checkpoint}."]
-
-
-def _resolve(values: dict[str, Any], training: Any, loaded: Any) -> dict[str, Any]:
+def _resolve(start: Any) -> dict[str, Any]:
     """Every argument as it was resolved, without those that have no effect in this run."""
     resolved: dict[str, Any] = {}
-    for cls in (DataArguments, ModelArguments, AugmentationArguments, MethodArguments, TransferArguments):
-        resolved |= vars(only(cls, values))
+    for cls in TRAIN_ARGUMENTS:
+        resolved |= vars(only(cls, start.values))
     for flag in training_flags():
-        value = getattr(training, flag.name)
+        value = getattr(start.training, flag.name)
         value = value.to_dict() if hasattr(value, "to_dict") else getattr(value, "value", value)
         resolved[flag.name] = None if flag.name == "resume_from_checkpoint" else value
-    idle = {"num_train_epochs"} if loaded.stream is not None else set()
-    if "validation" not in loaded.splits:
+    idle = {"num_train_epochs"} if start.loaded.stream is not None else set()
+    if "validation" not in start.loaded.splits:
         idle |= {"metric_for_best_model", "greater_is_better", "load_best_model_at_end"}
     return {n: value for n, value in resolved.items() if value not in (None, [], {}) and n not in idle}
 
 
-def _finish(
-    run_dir: Path,
-    classifier: Any,
-    result: Any,
-    splits: dict[str, Any],
-    collator: Any,
-    training: Any,
-    report: dict[str, Any],
-    say: Any,
-) -> dict[str, Any]:
-    """Predictions and figures of validation and test, the weights, the report.
-
-    Args:
-        report: ``pictures`` by split, and the formats of its ``figures``.
-    """
+def _finish(run_dir: Path, start: Any, result: Any, say: Any) -> dict[str, Any]:
+    """Predictions and figures of validation and test, the weights, the report."""
+    from hfcls.data.batches import BatchCollator
+    from hfcls.data.pictures import Pictures
     from hfcls.evaluation.measure import measure_split, write_results
     from hfcls.evaluation.measured_run import choose_split
     from hfcls.evaluation.report import save_report
 
     first = result.accelerator.is_main_process
+    collator, training = BatchCollator(start.preprocessing), start.training
     measured: dict[str, Any] = {}
     flat: dict[str, dict[str, Any]] = {}
     for split in ("validation", "test"):
-        if split in splits:
+        if split in start.splits:
             measured[split], flat[split] = measure_split(
                 result.model,
-                splits[split],
+                start.splits[split],
                 collator,
                 split=split,
                 output=run_dir / "predictions" if first else None,
@@ -357,35 +201,37 @@ def _finish(
     if not first:
         return measured
     result.model.save_pretrained(run_dir)
-    classifier.image_processor.save_pretrained(run_dir)
+    start.classifier.image_processor.save_pretrained(run_dir)
     result.state.save_to_json(str(run_dir / "trainer_state.json"))
-    content = write_results(run_dir, result, measured, flat, splits, collator)
+    content = write_results(run_dir, result, measured, flat, start.splits, collator)
     page = None
     if measured:  # without a validation and a test split there is nothing to report
-        pictures = report["pictures"][choose_split(measured)]
-        page = save_report(run_dir, pictures=pictures, figures=report["figures"])
+        data = start.loaded.splits[choose_split(measured)]
+        pictures = Pictures(data, max_pixels=start.loaded.max_image_pixels)
+        page = save_report(run_dir, pictures=pictures, figures=start.values.get("figures") or ())
     say(_results_text(measured, run_dir, page))
     return content
 
 
-def _headline(
-    classifier: Any, splits: dict[str, Any], summary: dict[str, Any], training: Any, augmentation: AugmentationArguments
-) -> str:
-    config = classifier.model.config
+def _headline(start: Any, summary: dict[str, Any]) -> str:
+    config, training = start.classifier.model.config, start.training
     name = getattr(config, "architecture", None) or config.model_type.removeprefix("hfcls_")
-    count = sum(p.numel() for p in classifier.model.parameters())
-    sizes = ", ".join(f"{len(data):,} {split}" for split, data in splits.items() if hasattr(data, "labels"))
+    count = sum(p.numel() for p in start.classifier.model.parameters())
+    sizes = ", ".join(f"{len(data):,} {split}" for split, data in start.splits.items() if hasattr(data, "labels"))
     length = f"{training.max_steps} steps" if training.max_steps > 0 else _epochs(training)
+    processes = f" in each of {training.world_size} processes" if training.world_size > 1 else ""
     optim = getattr(training.optim, "value", training.optim)
+    changes = vars(only(AugmentationArguments, start.values)).items()
     lines = [
         f"data      {summary['source']}: {len(summary['class_names'])} classes; {sizes}",
         *(f"          {split}: {s['from']}" for split, s in summary["splits"].items() if s["from"] != "given"),
         f"model     {name}, {count:,} parameters",
-        f"training  {length}, batch {training.per_device_train_batch_size}, {optim}, "
+        f"training  {length}, batch {training.per_device_train_batch_size}{processes}, {optim}, "
         f"learning rate {training.learning_rate:g} ({training.lr_scheduler_type.value}), "
         f"weight decay {training.weight_decay:g}, label smoothing {training.label_smoothing_factor:g}, "
         f"seed {training.seed}, {'bf16' if training.bf16 else 'fp32'}",
-        f"augment   {', '.join(f'{name} {value:g}' for name, value in vars(augmentation).items() if value) or 'none'}",
+        f"augment   {', '.join(f'{name} {value:g}' for name, value in changes if value) or 'none'}",
+        *([f"chosen    {start.chosen}"] if start.chosen else []),
     ]
     return "\n".join(lines)
 

@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from hfcls.models.normalization import has_layer_norm
+
 
 def use_fast_layout(model: nn.Module) -> None:
     """Puts the channels of convolutions last in memory, in place; values, names and shapes stay.
@@ -10,8 +12,6 @@ def use_fast_layout(model: nn.Module) -> None:
     Convolutional networks then train and predict up to twice as fast. Those with layer normalization, which move the
     channels to and fro by themselves, are faster as they are.
     """
-    modules = list(model.modules())
-    if any(isinstance(module, nn.Conv2d) for module in modules) and not any(
-        isinstance(module, nn.LayerNorm) or "layernorm" in type(module).__name__.lower() for module in modules
-    ):
+    convolutional = any(isinstance(module, nn.Conv2d) for module in model.modules())
+    if convolutional and not has_layer_norm(model):
         model.to(memory_format=torch.channels_last)

@@ -85,6 +85,54 @@ def fit(
     Raises:
         UserError: an image cannot be decoded, or a setting does not fit the data.
     """
+    transfer = TransferArguments() if transfer is None else transfer
+    interruptible, clock = Interruptible(), Clock()
+    trainer = _build_trainer(
+        classifier,
+        splits,
+        preprocessing=preprocessing,
+        training=training,
+        method=method,
+        augmentation=augmentation,
+        transfer=transfer,
+        callbacks=[interruptible, clock],
+        say=say,
+    )
+    with interruptible:
+        output = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    interrupted = interruptible.interrupted and trainer.state.global_step < trainer.state.max_steps
+    if not interrupted:
+        trainer.keep_plain_network()
+        if transfer.average_checkpoints is not None:
+            say(f"note: {trainer.keep_average_of_checkpoints(transfer.average_checkpoints)}")
+    made = trainer.state.global_step - (0 if checkpoint is None else checkpoint_step(checkpoint) or 0)
+    speed = output.metrics.get("train_samples_per_second")
+    return Fit(
+        # Trainer leaves autocast wrapped around forward; what is judged and saved computes in float32.
+        model=trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False),
+        state=trainer.state,
+        train_loss=output.training_loss if made else None,
+        seconds=clock.seconds,
+        samples_per_second=(speed or None) if made else None,
+        accelerator=trainer.accelerator,
+        interrupted=interrupted,
+        dropped=tuple({entry.id: entry for entry in gather_object(list(trainer.dropped.values()))}.values()),
+    )
+
+
+def _build_trainer(
+    classifier: Classifier,
+    splits: dict[str, Any],
+    *,
+    preprocessing: Preprocessing,
+    training: TrainingArguments,
+    method: MethodArguments,
+    augmentation: AugmentationArguments,
+    transfer: TransferArguments,
+    callbacks: list[Any],
+    say: Callable[[str], None],
+) -> ClassifierTrainer:
+    """Everything that `fit` needs, put together and checked; nothing has learned yet."""
     train, validation = splits["train"], splits.get("validation")
     streamed = isinstance(train, IterableDataset)
     if streamed and (method.weighted_sampling or method.class_weight == "auto"):
@@ -96,10 +144,8 @@ def fit(
         label_smoothing=training.label_smoothing_factor,
         class_weight=read_class_weight(method.class_weight, None if streamed else train.labels, train.class_names),
     )
-    interruptible, clock = Interruptible(), Clock()
-    callbacks: list[Any] = [interruptible, clock]
     if method.early_stopping_patience is not None:
-        callbacks.append(_early_stopping(method, training))
+        callbacks = [*callbacks, _early_stopping(method, training)]
     elif method.early_stopping_threshold is not None:
         raise UserError("--early_stopping_threshold would have no effect without --early_stopping_patience.")
     # The method owns label smoothing; Trainer's own would come on top.
@@ -107,7 +153,6 @@ def fit(
     unsmoothed.label_smoothing_factor = 0.0
     if training.activation_checkpointing and not classifier.model.supports_gradient_checkpointing:
         raise UserError("--activation_checkpointing is refused: this network has no way to do it.")
-    transfer = TransferArguments() if transfer is None else transfer
     plan = build_transfer(classifier.model, transfer, training)
     if plan.description:
         say(f"transfer  {plan.description}")
@@ -134,26 +179,7 @@ def fit(
     trainer.remove_callback(PrinterCallback if training.disable_tqdm else ProgressCallback)
     metric = (training.metric_for_best_model or "loss").removeprefix("eval_")
     trainer.add_callback(Progress(metric, quiet=bool(training.disable_tqdm)))
-    with interruptible:
-        output = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    interrupted = interruptible.interrupted and trainer.state.global_step < trainer.state.max_steps
-    if not interrupted:
-        trainer.keep_plain_network()
-        if transfer.average_checkpoints is not None:
-            say(f"note: {trainer.keep_average_of_checkpoints(transfer.average_checkpoints)}")
-    made = trainer.state.global_step - (0 if checkpoint is None else checkpoint_step(checkpoint) or 0)
-    speed = output.metrics.get("train_samples_per_second")
-    return Fit(
-        # Trainer leaves autocast wrapped around forward; what is judged and saved computes in float32.
-        model=trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False),
-        state=trainer.state,
-        train_loss=output.training_loss if made else None,
-        seconds=clock.seconds,
-        samples_per_second=(speed or None) if made else None,
-        accelerator=trainer.accelerator,
-        interrupted=interrupted,
-        dropped=tuple({entry.id: entry for entry in gather_object(list(trainer.dropped.values()))}.values()),
-    )
+    return trainer
 
 
 def build_augmentations(arguments: AugmentationArguments) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ from torch import nn
 from transformers import TrainingArguments
 
 from hfcls.errors import UserError
+from hfcls.models import has_batch_norm
 
 
 def share_normalization(model: nn.Module, training: TrainingArguments, say: Callable[[str], None]) -> None:
@@ -15,8 +16,7 @@ def share_normalization(model: nn.Module, training: TrainingArguments, say: Call
 
     Changes the model in place; its weights and their names stay.
     """
-    batch_normalized = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
-    if training.world_size < 2 or not batch_normalized:
+    if training.world_size < 2 or not has_batch_norm(model):
         return
     if training.device.type == "cuda":
         convert_sync_batchnorm(model)

@@ -1,12 +1,11 @@
 """What a training does where the user says nothing: from the kind of network, its weights and the size of the data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import ceil
 from typing import Any
 
-from torch import nn
-
-from hfcls.models import Classifier
+from hfcls.arguments import AugmentationArguments
+from hfcls.models import Classifier, has_batch_norm, has_layer_norm
 
 # Images to be seen in a fine-tuning, and bounds for the passes that makes.
 _IMAGES_TO_SEE, _FEWEST_EPOCHS, _MOST_EPOCHS = 1700, 3, 30
@@ -31,10 +30,9 @@ class Situation:
 
     def describe(self) -> str:
         """For the user."""
-        what = {"all": "fine-tuning", "head": "training the head of", "adapters": "adapting"}[self.learning]
-        verb = what if self.pretrained else "training from scratch"
-        article = "" if self.images is None else f" on {self.images:,} images"
-        return f"{verb} a {self.kind} network{article}"
+        verb = {"all": "fine-tuning", "head": "training the head of", "adapters": "adapting"}[self.learning]
+        begin = f"{verb} a {self.kind} network" if self.pretrained else f"training a {self.kind} network from scratch"
+        return begin if self.images is None else f"{begin} on {self.images:,} images"
 
 
 # Peak learning rates of AdamW for batches of 32.
@@ -44,11 +42,10 @@ _HEAD_ALONE, _ADAPTERS, _FROM_SCRATCH = 5e-3, 1e-3, 1e-3
 
 def read_situation(classifier: Classifier, *, pretrained: bool, learning: str, images: int | None) -> Situation:
     """Looks at the network."""
-    modules = list(classifier.model.modules())
     kind = "plain"
-    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in modules):
+    if has_batch_norm(classifier.model):
         kind = "convolutional"
-    elif any("layernorm" in type(module).__name__.lower() for module in modules):
+    elif has_layer_norm(classifier.model):
         kind = "layer-normalized"
     return Situation(kind, pretrained, learning, images)
 
@@ -83,3 +80,30 @@ def _epochs(situation: Situation) -> int:
         return _EPOCHS_FROM_SCRATCH
     wanted = ceil(_IMAGES_TO_SEE / max(situation.images or 1, 1))
     return min(max(wanted, _FEWEST_EPOCHS), _MOST_EPOCHS)
+
+
+def fill_in(
+    values: dict[str, Any], situation: Situation, *, before: dict[str, Any] | None
+) -> tuple[dict[str, Any], str]:
+    """Adds to the flags what the user left open.
+
+    Augmentations are left alone where the user has chosen any.
+
+    Args:
+        values: flags by name.
+        before: the settings of the run that is to be resumed, which stay as they were, whatever is chosen today.
+
+    Returns:
+        The flags, and what was chosen, in words.
+    """
+    recipe = choose_recipe(situation)
+    if before is not None:
+        recipe = {name: before[name] for name in recipe if name in before}
+    augmentations = {field.name for field in fields(AugmentationArguments)}
+    chosen = {name: value for name, value in recipe.items() if values.get(name) is None}
+    if any(values.get(name) is not None for name in augmentations):
+        chosen = {name: value for name, value in chosen.items() if name not in augmentations}
+    if (values.get("max_steps") or 0) > 0:
+        chosen.pop("num_train_epochs", None)
+    listed = ", ".join(f"{name} {value:g}" for name, value in chosen.items())
+    return {**values, **chosen}, f"{listed} (for {situation.describe()})" if chosen else ""

@@ -7,11 +7,13 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from hfcls.arguments import TRAIN_ARGUMENTS
 from hfcls.errors import UserError
 from hfcls.files import write_json, write_text
 from hfcls.parsing import dump_yaml
@@ -43,6 +45,11 @@ _STREAM = frozenset(
 _SCHEDULE = frozenset(("num_train_epochs", "max_steps"))
 
 
+def is_run(path: Path) -> bool:
+    """Whether a run was begun there."""
+    return (path / SETTINGS).is_file()
+
+
 def check_run_directory(path: Path, *, resume: bool, overwrite: bool) -> None:
     """Whether a run may go there; changes nothing.
 
@@ -60,8 +67,7 @@ def check_run_directory(path: Path, *, resume: bool, overwrite: bool) -> None:
         raise UserError("--overwrite_output_dir and --resume_from_checkpoint contradict each other: give one of them.")
     if not path.is_dir() or not os.listdir(path):
         return
-    is_run = (path / SETTINGS).is_file()
-    if resume and not is_run:
+    if resume and not is_run(path):
         raise UserError(f"--output_dir {path} holds no {SETTINGS}: there is no run there to resume.")
     if not resume and not _holds_nothing_trained(path):
         if not overwrite:
@@ -69,7 +75,7 @@ def check_run_directory(path: Path, *, resume: bool, overwrite: bool) -> None:
                 f"--output_dir {path} is not empty: choose another one, replace it with --overwrite_output_dir, "
                 "or go on with --resume_from_checkpoint auto."
             )
-        if not is_run:
+        if not is_run(path):
             raise UserError(f"--output_dir {path} holds files that no run wrote: choose another one.")
 
 
@@ -172,14 +178,13 @@ def compare_settings(before: dict[str, Any], now: dict[str, Any], *, streamed: b
         UserError: anything else differs that would make the resumed run another one.
     """
     notices = []
+    # A flag that is newer than the run stood at its default then.
+    defaults = {f.name: f.default for cls in TRAIN_ARGUMENTS for f in fields(cls)}
     for name in sorted(before.keys() | now.keys()):
-        if (
-            before.get(name) == now.get(name)
-            or (name in _FREE and not (streamed and name in _STREAM))
-            or name.startswith("logging_")
-        ):
+        old, new = (settings.get(name, defaults.get(name)) for settings in (before, now))
+        if old == new or (name in _FREE and not (streamed and name in _STREAM)) or name.startswith("logging_"):
             continue
-        change = f"--{name} was {before.get(name)} and is now {now.get(name)}"
+        change = f"--{name} was {old} and is now {new}"
         if name not in _SCHEDULE:
             raise UserError(f"{change}: a resumed run must have its old settings (run.yaml), or go to another place.")
         notices.append(f"{change}: the learning rate follows the new length from here on.")

@@ -41,7 +41,8 @@ def check_transfer(arguments: TransferArguments, *, pretrained: bool, streamed: 
     for name in ("freeze", "probe_epochs", "unfreeze_every", "lora_rank"):
         if name in given and not pretrained:
             raise UserError(
-                f"--{name} would hold random weights as they are: it goes with --model_name_or_path or --weights."
+                f"--{name} would hold random weights as they are: it goes with --model_name_or_path, --pretrained or "
+                "--weights."
             )
     for name in ("freeze", "probe_epochs", "unfreeze_every", "layer_decay"):
         if name in given and "lora_rank" in given:
@@ -59,6 +60,13 @@ def check_transfer(arguments: TransferArguments, *, pretrained: bool, streamed: 
         raise UserError(f"--ema_decay is {arguments.ema_decay}: expected between 0 and 1, such as 0.999.")
     if arguments.average_checkpoints is not None and arguments.average_checkpoints < 2:
         raise UserError(f"--average_checkpoints is {arguments.average_checkpoints}: expected 2 or more.")
+
+
+def learning_of(arguments: TransferArguments) -> str:
+    """What of the network learns: ``all``, ``head`` or ``adapters``."""
+    if arguments.lora_rank is not None:
+        return "adapters"
+    return "head" if arguments.freeze == "backbone" else "all"
 
 
 def checkpoints_to_keep(arguments: TransferArguments, values: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from hfcls.commands.train import train
 from hfcls.errors import UserError
@@ -178,6 +179,23 @@ def test_a_moved_run_keeps_its_best_weights(image_folder: Path, tmp_path: Path):
     shutil.move(tmp_path / "here", tmp_path / "there")
     train(values | {"output_dir": str(tmp_path / "there"), "resume_from_checkpoint": "auto"})
     assert (tmp_path / "there" / "model.safetensors").read_bytes() == before
+
+
+def test_a_run_older_than_a_flag_or_a_default_goes_on(image_folder: Path, tmp_path: Path, capsys):
+    """What is not in its run.yaml stood at its default then; what is chosen today is not chosen for it."""
+    run = tmp_path / "run"
+    values = settings(image_folder, run, tmp_path, "vit") | {"dataloader_num_workers": 0, "max_steps": 3}
+    for name in ("horizontal_flip", "pad_and_crop"):
+        del values[name]
+    train(values | {"shift": 0.0})
+    written = yaml.safe_load((run / "run.yaml").read_text())
+    assert written.pop("freeze") == "none"
+    assert written.pop("shift") == 0.0
+    (run / "run.yaml").write_text(yaml.safe_dump(written))
+    expected = files(run)
+    train(values | {"resume_from_checkpoint": "auto"})
+    assert "goes on from" in capsys.readouterr().out
+    assert files(run) == expected
 
 
 def test_other_settings_are_not_resumed(image_folder: Path, tmp_path: Path):

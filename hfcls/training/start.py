@@ -1,0 +1,138 @@
+"""What a training starts with: from flags and data to a classifier, its settings and the images in its size."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from datasets import DatasetDict
+from transformers import TrainingArguments, set_seed
+
+from hfcls.arguments import DataArguments, ModelArguments, TransferArguments, only
+from hfcls.data.batches import ImageDataset
+from hfcls.data.labelled import LabelledData
+from hfcls.data.labels import match_names, relabel
+from hfcls.data.streams import BUFFER_SIZE, StreamDataset
+from hfcls.data.transforms import Preprocessing
+from hfcls.errors import UserError
+from hfcls.models import Classifier, build_classifier, default_checkpoint, load_classifier, load_weights
+from hfcls.training.recipe import fill_in, read_situation
+from hfcls.training.settings import build_training_arguments
+from hfcls.training.transfer import check_transfer, checkpoints_to_keep, learning_of
+
+
+@dataclass(frozen=True)
+class Start:
+    """All that `hfcls.training.fit.fit` is given.
+
+    Attributes:
+        values: the flags by name, with what was left open filled in.
+        chosen: that, in words; empty where nothing was.
+        loaded: the data, its classes in the order of the logits.
+        pretrained: the weights have learned from other images before.
+    """
+
+    values: dict[str, Any]
+    chosen: str
+    classifier: Classifier
+    loaded: LabelledData
+    training: TrainingArguments
+    preprocessing: Preprocessing
+    splits: dict[str, Any]
+    pretrained: bool
+
+
+def prepare_training(values: dict[str, Any], loaded: LabelledData, *, before: dict[str, Any] | None = None) -> Start:
+    """Builds the classifier, and settles what the user left open by it and the data.
+
+    Args:
+        values: flags by name.
+        before: the settings of the run that is to be resumed; None for a new one.
+
+    Raises:
+        UserError: flags that contradict each other or have no effect, or a model that cannot be had.
+    """
+    model, transfer = only(ModelArguments, values), only(TransferArguments, values)
+    streamed = loaded.stream is not None
+    settled: dict[str, Any] = {"has_validation": "validation" in loaded.splits, "streaming": streamed}
+    pretrained = bool(model.model_name_or_path or model.pretrained or model.weights)
+    check_transfer(transfer, pretrained=pretrained, streamed=streamed)
+    values = {**values, **checkpoints_to_keep(transfer, values)}
+    seed = build_training_arguments(values, **settled).seed
+    classifier, loaded = build_for(model, loaded, seed=seed)
+    images = None if streamed else len(loaded.splits["train"])
+    situation = read_situation(classifier, pretrained=pretrained, learning=learning_of(transfer), images=images)
+    values, chosen = fill_in(values, situation, before=before)
+    training = build_training_arguments(values, **settled)
+    preprocessing = Preprocessing(classifier.image_processor)
+    splits = build_datasets(loaded, preprocessing, only(DataArguments, values), training)
+    return Start(values, chosen, classifier, loaded, training, preprocessing, splits, pretrained)
+
+
+def build_for(arguments: ModelArguments, loaded: LabelledData, *, seed: int) -> tuple[Classifier, LabelledData]:
+    """The classifier for the data's classes; where a checkpoint has the same ones, its order of them is taken over.
+
+    Args:
+        seed: of the fresh weights.
+
+    Raises:
+        UserError: flags that contradict each other, or a model that cannot be had.
+    """
+    set_seed(seed)
+    name = checkpoint_name(arguments)
+    changes: dict[str, Any] = {key: getattr(arguments, key) for key in ("image_size", "dropout", "drop_path")}
+    if name is None:
+        for unused in ("trust_remote_code", "allow_pickle"):
+            if getattr(arguments, unused):
+                raise UserError(f"--{unused} would have no effect: it goes with --model_name_or_path.")
+        classifier = build_classifier(str(arguments.architecture), class_names=loaded.class_names, **changes)
+        if arguments.weights:
+            classifier = replace(classifier, notices=load_weights(classifier, arguments.weights))
+        return classifier, loaded
+    options = {"trust_remote_code": arguments.trust_remote_code, "allow_pickle": arguments.allow_pickle, **changes}
+    classifier = load_classifier(name, **options)
+    matches = match_names(list(loaded.class_names), classifier.class_names)
+    mapping = [index for index in matches if index is not None]
+    if len(set(mapping)) == len(matches) == len(classifier.class_names):
+        names = list(classifier.class_names)
+        splits = {k: relabel(data, mapping, names) for k, data in loaded.splits.items()}
+        if loaded.stream is not None:
+            renamed = {name: names[index] for name, index in zip(loaded.class_names, mapping, strict=True)}
+            loaded = replace(loaded, stream=loaded.stream.renamed(renamed, names))
+        return classifier, replace(loaded, splits=DatasetDict(splits))
+    return load_classifier(name, class_names=loaded.class_names, **options), loaded
+
+
+def checkpoint_name(arguments: ModelArguments) -> str | None:
+    """The checkpoint to start from, or None for fresh weights."""
+    if arguments.model_name_or_path is not None:
+        for unused in ("architecture", "weights", "pretrained"):
+            if getattr(arguments, unused):
+                raise UserError(f"--{unused} would have no effect: --model_name_or_path decides it.")
+        return arguments.model_name_or_path
+    if not arguments.pretrained:
+        return None
+    for unused in ("weights", "trust_remote_code", "allow_pickle"):
+        if getattr(arguments, unused):
+            raise UserError(f"--{unused} would have no effect: --pretrained decides where the weights come from.")
+    return default_checkpoint(str(arguments.architecture))
+
+
+def build_datasets(
+    loaded: LabelledData, preprocessing: Preprocessing, arguments: DataArguments, training: TrainingArguments
+) -> dict[str, Any]:
+    """The splits as 8-bit pixels of the classifier's size."""
+    most = loaded.max_image_pixels
+    splits: dict[str, Any] = {
+        name: ImageDataset(data, preprocessing, max_pixels=most) for name, data in loaded.splits.items()
+    }
+    if loaded.stream is not None:
+        splits["train"] = StreamDataset(
+            loaded.stream,
+            preprocessing,
+            seed=training.seed if training.data_seed is None else training.data_seed,
+            buffer_size=arguments.shuffle_buffer_size or BUFFER_SIZE,
+            skip_bad=arguments.on_bad_image == "skip",
+            max_pixels=most,
+            rank=training.process_index,
+            world_size=training.world_size,
+        )
+    return splits
