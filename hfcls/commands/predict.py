@@ -172,7 +172,8 @@ def _is_source(output: Path, path: Path) -> bool:
         return False
     from hfcls.data.kinds import files_of
 
-    return any(output.samefile(file) for file in files_of(path))
+    # A Parquet file in a folder is data, even where something else there is read.
+    return output.suffix.lower() == ".parquet" or any(output.samefile(file) for file in files_of(path))
 
 
 def _record(

@@ -311,7 +311,9 @@ def test_the_output_may_not_be_the_input(run: Path, photos: Path, tmp_path: Path
     Path("set/data").mkdir(parents=True)
     cells = {"image": [{"bytes": (photos / "0.png").read_bytes(), "path": None}]}
     Dataset.from_dict(cells, features=Features({"image": ImageFeature()})).to_parquet("set/data/test.parquet")
+    shutil.copytree("set/data", "photos/data")
     for source, output in (
+        ("photos", "photos/data/test.parquet"),
         ("table.csv", "table.csv"),
         ("table.csv", "link.csv"),
         ("photos", "photos/metadata.csv"),

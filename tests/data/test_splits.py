@@ -83,19 +83,19 @@ def test_groups_in_another_order_and_an_image_fewer_change_no_split(tmp_path: Pa
     ids = [f"{name}/{index}.png" for name in ("ill", "well") for index in range(60)]
     grouped = np.random.default_rng(0).permutation(120)[:20].tolist()
 
-    def test_split(order: list[int], name: str) -> set[str]:
+    def ids_of_test(order: list[int], name: str) -> set[str]:
         names = {ids[row]: f"{name}{place // 2}" for place, row in enumerate(grouped)}
         lines = [f"{ids[row]},{names.get(ids[row], '')}" for row in order]
         (tmp_path / "list.csv").write_text("\n".join(["id,group", *lines]))
         loaded = load_data(DataArguments(train_dir=str(tmp_path / "data"), samples=str(tmp_path / "list.csv")))
         return set(loaded.splits["test"]["id"])
 
-    whole = test_split(list(range(120)), "near-")
+    whole = ids_of_test(list(range(120)), "near-")
     shuffled = np.random.default_rng(1).permutation(120).tolist()
-    assert test_split(shuffled, "near-") == whole
-    assert test_split(list(range(120)), "other-") == whole
+    assert ids_of_test(shuffled, "near-") == whole
+    assert ids_of_test(list(range(120)), "other-") == whole
     lone = next(row for row in range(120) if row not in grouped and ids[row] not in whole)
-    fewer = test_split([row for row in range(120) if row != lone], "near-")
+    fewer = ids_of_test([row for row in range(120) if row != lone], "near-")
     assert len(fewer ^ whole) <= 2  # the share of its class is smaller by a fifth of an image
 
 
