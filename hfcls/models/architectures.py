@@ -25,6 +25,8 @@ from hfcls.models.rates import set_rates
 from hfcls.models.sizes import check_patches, try_size
 from hfcls.networks import (
     CRNN,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
     AlexNet,
     CifarFast,
     CifarResNet,
@@ -185,8 +187,8 @@ def photo_processor(side: int) -> BitImageProcessor:
     return BitImageProcessor(
         size={"shortest_edge": side * 8 // 7},
         crop_size={"height": side, "width": side},
-        image_mean=[0.485, 0.456, 0.406],
-        image_std=[0.229, 0.224, 0.225],
+        image_mean=list(IMAGENET_MEAN),
+        image_std=list(IMAGENET_STD),
     )
 
 

@@ -1,7 +1,7 @@
 """Our own networks; ``save_pretrained`` copies their files next to the weights."""
 
 from .alexnet import AlexNet, AlexNetConfig
-from .base import Network, NetworkConfig
+from .base import IMAGENET_MEAN, IMAGENET_STD, Network, NetworkConfig
 from .cifar_fast import CifarFast, CifarFastConfig
 from .cifar_resnet import CifarResNet, CifarResNetConfig
 from .crnn import CRNN, CRNNConfig
@@ -12,6 +12,8 @@ from .squeezenet import SqueezeNet, SqueezeNetConfig
 
 __all__ = [
     "CRNN",
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
     "AlexNet",
     "AlexNetConfig",
     "CRNNConfig",

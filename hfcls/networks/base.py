@@ -5,6 +5,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import ImageClassifierOutput
 
+# Of ImageNet's pixels in [0, 1], a channel each: what most networks that began there normalize by.
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
 
 class NetworkConfig(PreTrainedConfig):
     """Settings that every network of ours has.

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .base import Network, NetworkConfig
+from .base import IMAGENET_MEAN, IMAGENET_STD, Network, NetworkConfig
 
 
 class CifarResNetConfig(NetworkConfig):
@@ -55,8 +55,8 @@ class CifarResNet(Network):
 
     config_class = CifarResNetConfig
     head_name = "linear"
-    image_mean = (0.485, 0.456, 0.406)
-    image_std = (0.229, 0.224, 0.225)
+    image_mean = IMAGENET_MEAN
+    image_std = IMAGENET_STD
 
     def __init__(self, config: CifarResNetConfig):
         super().__init__(config)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import GoogLeNet as TorchvisionGoogLeNet
 
-from .base import Network, NetworkConfig
+from .base import IMAGENET_MEAN, IMAGENET_STD, Network, NetworkConfig
 
 
 class GoogLeNetConfig(NetworkConfig):
@@ -31,8 +31,8 @@ class GoogLeNet(Network):
     config_class = GoogLeNetConfig
     head_name = "network.fc"
     weights_prefix = "network."
-    image_mean = (0.485, 0.456, 0.406)
-    image_std = (0.229, 0.224, 0.225)
+    image_mean = IMAGENET_MEAN
+    image_std = IMAGENET_STD
     # Weights of torchvision hold the auxiliary classifiers.
     _keys_to_ignore_on_load_unexpected = [r"network\.aux[12]\."]
 

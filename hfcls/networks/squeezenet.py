@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import squeezenet1_1
 
-from .base import Network, NetworkConfig
+from .base import IMAGENET_MEAN, IMAGENET_STD, Network, NetworkConfig
 
 
 class SqueezeNetConfig(NetworkConfig):
@@ -30,8 +30,8 @@ class SqueezeNet(Network):
     config_class = SqueezeNetConfig
     head_name = "network.classifier.1"
     weights_prefix = "network."
-    image_mean = (0.485, 0.456, 0.406)
-    image_std = (0.229, 0.224, 0.225)
+    image_mean = IMAGENET_MEAN
+    image_std = IMAGENET_STD
 
     def __init__(self, config: SqueezeNetConfig):
         super().__init__(config)
