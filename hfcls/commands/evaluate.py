@@ -54,7 +54,7 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     from hfcls.data.transforms import Preprocessing
     from hfcls.evaluation.measure import headline_text, measure_split
     from hfcls.evaluation.report import save_report
-    from hfcls.evaluation.speed import describe_hardware, measure_latency, peak_memory_mb
+    from hfcls.evaluation.speed import measure_speed
     from hfcls.files import write_json
     from hfcls.models import load_classifier
     from hfcls.pages.standalone import check_formats
@@ -94,11 +94,7 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     )
     prefix = "eval" if arguments.split == "validation" else arguments.split
     speed = {f"{prefix}_samples_per_second": flat[f"{prefix}_samples_per_second"]}
-    speed |= measure_latency(classifier.model, dataset, collator, device=accelerator.device)
-    speed |= {
-        "peak_memory_mb": peak_memory_mb(accelerator.device),
-        "hardware": describe_hardware(accelerator.device),
-    }
+    speed |= measure_speed(classifier.model, dataset, collator, device=accelerator.device)
     content = {"splits": {arguments.split: measured}, "speed": speed}
     if first:
         write_json(output / f"{prefix}_results.json", flat)

@@ -7,7 +7,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from hfcls.evaluation.predict import predict
-from hfcls.evaluation.speed import describe_hardware, measure_latency, peak_memory_mb
+from hfcls.evaluation.speed import measure_speed
 from hfcls.files import write_json
 from hfcls.metrics import compute_metrics, flat_metrics
 
@@ -90,9 +90,7 @@ def write_results(
         prefix = "eval" if split == "validation" else split
         speed[f"{prefix}_samples_per_second"] = figures[f"{prefix}_samples_per_second"]
     shown = splits.get("test") or splits.get("validation") or splits["train"]
-    if hasattr(shown, "labels"):
-        speed |= measure_latency(result.model, shown, collator, device=device)
-    speed |= {"peak_memory_mb": peak_memory_mb(device), "hardware": describe_hardware(device)}
+    speed |= measure_speed(result.model, shown, collator, device=device)
     content = {"splits": measured, "speed": speed}
     write_json(run_dir / "train_results.json", train)
     for split, figures in flat.items():

@@ -11,6 +11,12 @@ import torch
 from torch import nn
 
 
+def measure_speed(model: nn.Module, dataset: Any, collator: Any, *, device: torch.device) -> dict[str, Any]:
+    """Latency, peak memory and the hardware, as ``metrics.json`` holds them; a stream gives no images to time."""
+    latency = measure_latency(model, dataset, collator, device=device) if hasattr(dataset, "labels") else {}
+    return {**latency, "peak_memory_mb": peak_memory_mb(device), "hardware": describe_hardware(device)}
+
+
 def measure_latency(
     model: nn.Module, dataset: Any, collator: Any, *, device: torch.device, images: int = 100, warmup: int = 5
 ) -> dict[str, float | int]:
