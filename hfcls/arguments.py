@@ -76,17 +76,45 @@ class ModelArguments:
     allow_pickle: bool = flag(False, help="also read weights that are not safetensors")
 
 
+POLICY_NAMES = (
+    *("trivialaugment", "randaugment", "autoaugment", "autoaugment_cifar10", "autoaugment_svhn"),
+    *("three_augment", "augmix"),
+)
+PRESET_NAMES = ("none", "light", "standard", "strong", "medical", "document", "satellite", *POLICY_NAMES)
+
+
 @dataclass(frozen=True)
 class AugmentationArguments:
-    """Random changes of the training images, drawn anew for each image in each epoch."""
+    """Random changes of the training images, drawn anew for each image in each epoch; 0 turns one off."""
 
-    horizontal_flip: float | None = flag(
-        help="mirror with this probability, 0 to 1 (chosen by the data and the weights if left out)"
+    augmentation: str | None = flag(
+        help="what the images are, or a policy: sets the dials below (chosen by the data and the weights if left out)",
+        choices=PRESET_NAMES,
     )
+    horizontal_flip: float | None = flag(help="mirror with this probability, 0 to 1")
+    vertical_flip: float | None = flag(help="turn upside down with this probability, 0 to 1")
     pad_and_crop: int | None = flag(help="pad by so many pixels and crop at a random place")
-    shift: float | None = flag(
-        help="move by up to this fraction of height and width, 0 to 1 (chosen by the data and the weights if left out)"
-    )
+    shift: float | None = flag(help="move by up to this fraction of height and width, 0 to 1")
+    random_resized_crop: float | None = flag(help="enlarge a random part of this fraction of the area or more, 0 to 1")
+    zoom: float | None = flag(help="enlarge or shrink by up to this fraction, 0 to 0.9")
+    rotation: float | None = flag(help="turn by up to so many degrees, 0 to 180")
+    shear: float | None = flag(help="slant by up to so many degrees, 0 to 60")
+    policy: str | None = flag(help="draw other changes by this policy", choices=("none", *POLICY_NAMES))
+    brightness: float | None = flag(help="make brighter or darker by up to this fraction")
+    contrast: float | None = flag(help="raise or lower the contrast by up to this fraction")
+    saturation: float | None = flag(help="more or less colour by up to this fraction")
+    hue: float | None = flag(help="turn the colours by up to this fraction of the colour circle, 0 to 0.5")
+    grey: float | None = flag(help="take all colour away with this probability, 0 to 1")
+    equalize: float | None = flag(help="equalize the histograms with this probability, 0 to 1")
+    sharpen: float | None = flag(help="sharpen or smooth by up to this fraction")
+    blur: float | None = flag(help="blur with this probability, 0 to 1")
+    gaussian_noise: float | None = flag(help="add noise of up to this fraction of full scale, 0 to 1")
+    salt_and_pepper: float | None = flag(help="make up to this fraction of the pixels black or white, 0 to 1")
+    jpeg: int | None = flag(help="compress by JPEG of this quality or more, 1 to 100")
+    cutout: float | None = flag(help="hide a square of this fraction of the side, 0 to 1")
+    random_erasing: float | None = flag(help="hide a random box with this probability, 0 to 1")
+    mixup: float | None = flag(help="mix pairs of images and labels, shares from Beta(a, a), such as 0.2")
+    cutmix: float | None = flag(help="put a box of another image in, shares from Beta(a, a), such as 1")
 
 
 @dataclass(frozen=True)

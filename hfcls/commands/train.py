@@ -222,6 +222,9 @@ def _headline(start: Any, summary: dict[str, Any]) -> str:
     processes = f" in each of {training.world_size} processes" if training.world_size > 1 else ""
     optim = getattr(training.optim, "value", training.optim)
     changes = vars(only(AugmentationArguments, start.values)).items()
+    augmented = [
+        f"{name} {value if isinstance(value, str) else format(value, 'g')}" for name, value in changes if value
+    ]
     lines = [
         f"data      {summary['source']}: {len(summary['class_names'])} classes; {sizes}",
         *(f"          {split}: {s['from']}" for split, s in summary["splits"].items() if s["from"] != "given"),
@@ -230,7 +233,7 @@ def _headline(start: Any, summary: dict[str, Any]) -> str:
         f"learning rate {training.learning_rate:g} ({training.lr_scheduler_type.value}), "
         f"weight decay {training.weight_decay:g}, label smoothing {training.label_smoothing_factor:g}, "
         f"seed {training.seed}, {'bf16' if training.bf16 else 'fp32'}",
-        f"augment   {', '.join(f'{name} {value:g}' for name, value in changes if value) or 'none'}",
+        f"augment   {', '.join(augmented) or 'none'}",
         *([f"chosen    {start.chosen}"] if start.chosen else []),
     ]
     return "\n".join(lines)

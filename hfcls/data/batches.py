@@ -9,7 +9,7 @@ from datasets import Dataset, Image
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from hfcls.data.augmentations import AugmentationPlan
+from hfcls.data.augmentation import AugmentationPlan
 from hfcls.data.decode import MAX_PIXELS, decode_image
 from hfcls.data.draws import uniform_draws
 from hfcls.data.labels import labels_of
@@ -65,26 +65,66 @@ class BatchCollator:
     Args:
         preprocessing: of the classifier.
         plan: for training; None leaves the images as they are.
+        class_count: K, where the plan mixes images.
+        on_device: leave what is done to the pixels to `finish`, which whoever trains calls where the batch has gone.
     """
 
-    def __init__(self, preprocessing: Preprocessing, plan: AugmentationPlan | None = None):
+    def __init__(
+        self,
+        preprocessing: Preprocessing,
+        plan: AugmentationPlan | None = None,
+        *,
+        class_count: int | None = None,
+        on_device: bool = False,
+    ):
         self._preprocessing = preprocessing
-        self._plan = plan
+        self._plan = plan if plan is not None and plan.augmentations else None
+        self._class_count = class_count
+        self._on_device = on_device
 
-    def __call__(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
-        """``pixel_values`` float32 (N, 3, H, W), ``labels`` int64 (N,), ``ids``; ``dropped`` images of a stream."""
-        pixels = torch.stack([sample["pixels"] for sample in samples])
-        ids = [sample["id"] for sample in samples]
-        if self._plan is not None and self._plan.augmentations:
-            epochs = np.array([sample["epoch"] for sample in samples])
+    def __call__(self, samples: Any) -> dict[str, Any]:
+        """A batch.
+
+        Args:
+            samples: a list of what `ImageDataset` or a stream gives, or a batch of them.
+
+        Returns:
+            ``pixel_values`` float32 (N, 3, H, W), ``labels`` int64 (N,) or, where images are mixed, probabilities
+            (N, K), ``ids``; ``dropped`` images of a stream. With `on_device` ``pixels`` uint8 (N, 3, H, W) and
+            ``changes`` (the drawn parameters) instead of ``pixel_values``.
+        """
+        stacked = _stack(samples)
+        pixels, labels = stacked["pixels"], stacked["labels"]
+        batch = {"pixels": pixels, "labels": labels, "ids": stacked["ids"]}
+        if self._plan is not None:
             size = (pixels.shape[2], pixels.shape[3])
-            keys = np.array([sample["key"] for sample in samples], dtype=np.uint64)
-            pixels = self._plan.apply(pixels, self._plan.draw(keys, epochs, size))
-        labels = torch.tensor([sample["label"] for sample in samples])
-        batch = {"pixel_values": self._preprocessing.normalize(pixels), "labels": labels, "ids": ids}
-        if dropped := [entry for sample in samples for entry in sample.get("dropped", ())]:
+            changes = self._plan.draw(stacked["keys"], stacked["epochs"], size)
+            batch["labels"] = self._plan.mix_targets(labels, changes, size, self._class_count or 0)
+            batch["changes"] = changes
+        if dropped := stacked.get("dropped"):
             batch["dropped"] = dropped
+        return batch if self._on_device else self.finish(batch)
+
+    def finish(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """``pixel_values`` from ``pixels`` and ``changes``, on the device where they are."""
+        pixels, changes = batch.pop("pixels"), batch.pop("changes", None)
+        if self._plan is None or changes is None:
+            batch["pixel_values"] = self._preprocessing.normalize(pixels)
+        else:
+            batch["pixel_values"] = self._plan.apply(pixels, changes, then=self._preprocessing.normalize)
         return batch
+
+
+def _stack(samples: Any) -> dict[str, Any]:
+    """A batch of what each sample holds."""
+    return {
+        "pixels": torch.stack([sample["pixels"] for sample in samples]),
+        "labels": torch.tensor([sample["label"] for sample in samples]),
+        "ids": [sample["id"] for sample in samples],
+        "keys": np.array([sample["key"] for sample in samples], dtype=np.uint64),
+        "epochs": np.array([sample["epoch"] for sample in samples]),
+        "dropped": [entry for sample in samples for entry in sample.get("dropped", ())],
+    }
 
 
 class EpochSampler(Sampler[int]):

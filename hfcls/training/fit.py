@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from hfcls.arguments import AugmentationArguments, MethodArguments, TransferArguments
-from hfcls.data.augmentations import AUGMENTATIONS, AugmentationPlan
+from hfcls.data.augmentation import AugmentationPlan, build_augmentations
 from hfcls.data.batches import BatchCollator, EpochSampler, class_weights
 from hfcls.data.transforms import Preprocessing
 from hfcls.errors import UserError, suggest
@@ -166,7 +166,12 @@ def _build_trainer(
             rates=plan.rates,
             ema_decay=transfer.ema_decay,
             sampler=None if streamed else EpochSampler(train, seed, balanced=method.weighted_sampling),
-            train_collator=BatchCollator(preprocessing, changes),
+            train_collator=BatchCollator(
+                preprocessing,
+                changes,
+                class_count=len(train.class_names),
+                on_device=training.device.type != "cpu",
+            ),
             data_collator=BatchCollator(preprocessing),
             train_dataset=train,
             eval_dataset=validation,
@@ -180,19 +185,6 @@ def _build_trainer(
     metric = (training.metric_for_best_model or "loss").removeprefix("eval_")
     trainer.add_callback(Progress(metric, quiet=bool(training.disable_tqdm)))
     return trainer
-
-
-def build_augmentations(arguments: AugmentationArguments) -> tuple[Any, ...]:
-    """The augmentations that the flags ask for, in the order of the table.
-
-    Raises:
-        UserError: a value out of range.
-    """
-    for name, top in (("horizontal_flip", 1), ("shift", 1), ("pad_and_crop", 4096)):
-        value = getattr(arguments, name)
-        if value is not None and not 0 <= value <= top:
-            raise UserError(f"--{name} is {value}: expected 0 to {top}.")
-    return tuple(make(value) for name, make in AUGMENTATIONS.items() if (value := getattr(arguments, name)))
 
 
 def read_class_weight(wanted: str, labels: np.ndarray | None, class_names: tuple[str, ...]) -> torch.Tensor | None:

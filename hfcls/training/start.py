@@ -6,7 +6,8 @@ from typing import Any
 from datasets import DatasetDict
 from transformers import TrainingArguments, set_seed
 
-from hfcls.arguments import DataArguments, ModelArguments, TransferArguments, only
+from hfcls.arguments import AugmentationArguments, DataArguments, ModelArguments, TransferArguments, only
+from hfcls.data.augmentation import expand_preset
 from hfcls.data.batches import ImageDataset
 from hfcls.data.labelled import LabelledData
 from hfcls.data.labels import match_names, relabel
@@ -61,6 +62,7 @@ def prepare_training(values: dict[str, Any], loaded: LabelledData, *, before: di
     images = None if streamed else len(loaded.splits["train"])
     situation = read_situation(classifier, pretrained=pretrained, learning=learning_of(transfer), images=images)
     values, chosen = fill_in(values, situation, before=before)
+    values = values | expand_preset(only(AugmentationArguments, values))
     training = build_training_arguments(values, **settled)
     preprocessing = Preprocessing(classifier.image_processor)
     splits = build_datasets(loaded, preprocessing, only(DataArguments, values), training)

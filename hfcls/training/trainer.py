@@ -116,7 +116,8 @@ class ClassifierTrainer(Trainer):
 
     def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
         self.dropped |= {entry.id: entry for entry in inputs.pop("dropped", ())}
-        return super()._prepare_inputs(inputs)
+        inputs = super()._prepare_inputs(inputs)
+        return self._train_collator.finish(inputs) if "pixels" in inputs else inputs
 
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler | None:
         return self._sampler

@@ -7,7 +7,6 @@ import transformers
 from PIL import Image
 from transformers.models.timm_wrapper.image_processing_timm_wrapper import TimmWrapperImageProcessor
 
-from hfcls.data.augmentations import AUGMENTATIONS, AugmentationPlan
 from hfcls.data.batches import EpochSampler, class_weights
 from hfcls.data.draws import text_keys
 from hfcls.data.transforms import Preprocessing
@@ -36,43 +35,6 @@ def test_the_two_halves_make_the_whole(name: str, size: tuple[int, int]):
     expected = processor(image, return_tensors="pt").pixel_values
     # float32 arithmetic in another order
     torch.testing.assert_close(preprocessing.normalize(pixels[None]), expected, atol=2e-6, rtol=0)
-
-
-SETTINGS = {"horizontal_flip": 0.5, "pad_and_crop": 3, "shift": 0.25}
-
-
-def by_hand(name: str, image: np.ndarray, parameters: np.ndarray) -> np.ndarray:
-    """The change of one (C, H, W) image, pixel by pixel."""
-    if name == "horizontal_flip":
-        return image[:, :, ::-1] if parameters else image
-    result = np.zeros_like(image)
-    _, height, width = image.shape
-    for y in range(height):
-        for x in range(width):
-            sy, sx = y - parameters[0], x - parameters[1]
-            if name == "shift":
-                sy, sx = np.clip(sy, 0, height - 1), np.clip(sx, 0, width - 1)
-            if 0 <= sy < height and 0 <= sx < width:
-                result[:, y, x] = image[:, sy, sx]
-    return result
-
-
-@pytest.mark.parametrize("name", AUGMENTATIONS)
-def test_augmentation_contract(name: str):
-    plan = AugmentationPlan((AUGMENTATIONS[name](SETTINGS[name]),), seed=3)
-    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (64, 3, 12, 8), dtype=np.uint8))
-    keys, epochs = text_keys([f"a/{i}" for i in range(64)]), np.full(64, 2)
-    parameters = plan.draw(keys, epochs, (12, 8))
-    changed = plan.apply(images, parameters)
-    assert changed.dtype == torch.uint8
-    for index in range(64):
-        expected = by_hand(name, images[index].numpy(), parameters[0][index])
-        np.testing.assert_array_equal(changed[index].numpy(), expected)
-    # each image draws for itself: neither the batch nor its order matters, the epoch does
-    assert len(np.unique(parameters[0], axis=0)) > 1
-    subset = plan.apply(images[[9, 4]], plan.draw(keys[[9, 4]], epochs[[9, 4]], (12, 8)))
-    assert torch.equal(subset, changed[[9, 4]])
-    assert not torch.equal(plan.apply(images, plan.draw(keys, epochs + 1, (12, 8))), changed)
 
 
 class Sized:

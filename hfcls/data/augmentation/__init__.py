@@ -1,0 +1,111 @@
+"""Random changes of the training images. To add one: a class, a row here, a flag in `hfcls.arguments`."""
+
+from typing import Any
+
+from hfcls.arguments import AugmentationArguments
+from hfcls.data.augmentation.base import Augmentation, Change, Mix, Move, Warp
+from hfcls.data.augmentation.colour import Brightness, Contrast, Grey, Hue, Saturation
+from hfcls.data.augmentation.erasing import Cutout, RandomErasing
+from hfcls.data.augmentation.mixing import CutMix, Mixup, OneOf
+from hfcls.data.augmentation.moves import HorizontalFlip, PadAndCrop, Shift, VerticalFlip
+from hfcls.data.augmentation.plan import AugmentationPlan
+from hfcls.data.augmentation.policies import POLICIES
+from hfcls.data.augmentation.presets import PRESETS
+from hfcls.data.augmentation.textures import Blur, GaussianNoise, Jpeg, SaltAndPepper, Sharpen
+from hfcls.data.augmentation.tones import Equalize
+from hfcls.data.augmentation.warps import RandomResizedCrop, Rotation, Shear, Zoom
+from hfcls.errors import UserError
+from hfcls.registry import Registry
+
+# In the order in which they are applied; see `AugmentationPlan`.
+AUGMENTATIONS: Registry[Any] = Registry(
+    "augmentation",
+    {
+        "horizontal_flip": HorizontalFlip,
+        "vertical_flip": VerticalFlip,
+        "pad_and_crop": PadAndCrop,
+        "shift": Shift,
+        "random_resized_crop": RandomResizedCrop,
+        "zoom": Zoom,
+        "rotation": Rotation,
+        "shear": Shear,
+        "policy": POLICIES.__getitem__,
+        "brightness": Brightness,
+        "contrast": Contrast,
+        "saturation": Saturation,
+        "hue": Hue,
+        "grey": Grey,
+        "equalize": Equalize,
+        "sharpen": Sharpen,
+        "blur": Blur,
+        "gaussian_noise": GaussianNoise,
+        "salt_and_pepper": SaltAndPepper,
+        "jpeg": Jpeg,
+        "cutout": Cutout,
+        "random_erasing": RandomErasing,
+        "mixup": Mixup,
+        "cutmix": CutMix,
+    },
+)
+# The smallest and the largest value of each dial; 1 where it is not in here.
+_RANGES = {
+    "pad_and_crop": (0, 4096),
+    "rotation": (0, 180),
+    "shear": (0, 60),
+    "zoom": (0, 0.9),
+    "hue": (0, 0.5),
+    "brightness": (0, 10),
+    "contrast": (0, 10),
+    "saturation": (0, 10),
+    "sharpen": (0, 10),
+    "jpeg": (0, 100),
+    "mixup": (0, 100),
+    "cutmix": (0, 100),
+}
+
+
+def expand_preset(arguments: AugmentationArguments) -> dict[str, Any]:
+    """The dials of a run by name: those of the preset, then those that were given; 0 turns one off.
+
+    Raises:
+        UserError: an unknown preset, or a value out of range.
+    """
+    given = {name: value for name, value in vars(arguments).items() if name != "augmentation" and value is not None}
+    dials = {**PRESETS[arguments.augmentation or "none"], **given}
+    for name, value in dials.items():
+        if name == "policy":
+            continue
+        low, high = _RANGES.get(name, (0, 1))
+        if not low <= value <= high:
+            raise UserError(f"--{name} is {value:g}: expected {low:g} to {high:g}.")
+    return dials
+
+
+def build_augmentations(arguments: AugmentationArguments) -> dict[str, Augmentation]:
+    """The augmentations that the flags ask for, by name and in the order of the table.
+
+    Raises:
+        UserError: an unknown preset or policy, or a value out of range.
+    """
+    dials = expand_preset(arguments)
+    built = {
+        name: make(dials[name]) for name, make in AUGMENTATIONS.items() if dials.get(name) not in (None, 0, "none")
+    }
+    if {"mixup", "cutmix"} <= built.keys():
+        built["mixup"] = OneOf(built["mixup"], built.pop("cutmix"))
+    return built
+
+
+__all__ = [
+    "AUGMENTATIONS",
+    "POLICIES",
+    "PRESETS",
+    "Augmentation",
+    "AugmentationPlan",
+    "Change",
+    "Mix",
+    "Move",
+    "Warp",
+    "build_augmentations",
+    "expand_preset",
+]

@@ -1,0 +1,126 @@
+"""Affine maps. Those of a plan are multiplied and the images sampled once, so that they are blurred once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class RandomResizedCrop:
+    """Crops a box of this fraction of the area or more, a little wide or tall, and enlarges it to the old size.
+
+    Szegedy et al. 2015, Going Deeper with Convolutions: area uniform in [smallest, 1], ratio of the sides
+    log-uniform in [3/4, 4/3].
+    """
+
+    smallest: float
+    draws = 4
+
+    def parameters(self, uniforms: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """float (N, 4): the box's centre (x, y) in pixels from the image's centre; its width and height as shares."""
+        area = self.smallest + (1 - self.smallest) * uniforms[:, 0]
+        stretch = np.exp(np.log(4 / 3) * (uniforms[:, 1] - 0.5))
+        shares = np.minimum(np.sqrt(area)[:, None] * np.stack([stretch, 1 / stretch], axis=1), 1.0)
+        room = (1 - shares) * np.array(size[::-1])
+        return np.concatenate([room * (uniforms[:, 2:] - 0.5), shares], axis=1)
+
+    def matrix(self, parameters: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """Enlarges the box."""
+        x, y, wide, tall = parameters.T
+        return affine(wide, 0, x, 0, tall, y)
+
+
+@dataclass(frozen=True)
+class Zoom:
+    """Enlarges or shrinks by a factor in [1 - fraction, 1 + fraction]; the edge pixels are repeated."""
+
+    fraction: float
+    draws = 1
+
+    def parameters(self, uniforms: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """float (N,): the factor."""
+        return 1 + spread(uniforms[:, 0], self.fraction)
+
+    def matrix(self, parameters: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """Zooms about the centre."""
+        return affine(1 / parameters, 0, 0, 0, 1 / parameters, 0)
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """Turns by up to this many degrees either way; the edge pixels are repeated."""
+
+    degrees: float
+    draws = 1
+
+    def parameters(self, uniforms: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """float (N,): degrees, clockwise."""
+        return spread(uniforms[:, 0], self.degrees)
+
+    def matrix(self, parameters: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """Turns about the centre."""
+        return rotation(parameters)
+
+
+@dataclass(frozen=True)
+class Shear:
+    """Slants the image sideways by up to this many degrees either way; the edge pixels are repeated."""
+
+    degrees: float
+    draws = 1
+
+    def parameters(self, uniforms: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """float (N,): degrees."""
+        return spread(uniforms[:, 0], self.degrees)
+
+    def matrix(self, parameters: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """Slants about the centre."""
+        return affine(1, np.tan(np.radians(parameters)), 0, 0, 1, 0)
+
+
+def spread(uniforms: np.ndarray, most: float) -> np.ndarray:
+    """From [0, 1) to [-most, most)."""
+    return (2 * uniforms - 1) * most
+
+
+def rotation(degrees: np.ndarray) -> np.ndarray:
+    """Turns the image clockwise about its centre, (N, 3, 3); see `Warp.matrix`."""
+    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return affine(cosine, sine, 0, -sine, cosine, 0)
+
+
+def affine(*rows: np.ndarray | float) -> np.ndarray:
+    """float64 (N, 3, 3) from the six numbers of the first two rows, each (N,) or the same for all."""
+    numbers = np.broadcast_arrays(*(np.atleast_1d(np.asarray(row, dtype=np.float64)) for row in rows))
+    matrices = np.zeros((len(numbers[0]), 3, 3))
+    matrices[:, :2] = np.stack(numbers, axis=1).reshape(-1, 2, 3)
+    matrices[:, 2, 2] = 1
+    return matrices
+
+
+def warp(images: Tensor, matrices: np.ndarray, *, edges: bool = True) -> Tensor:
+    """Samples each image where its matrix says, bilinearly.
+
+    Args:
+        images: float32 (N, C, H, W).
+        matrices: float64 (N, 3, 3), see `Warp.matrix`.
+        edges: beyond the border the edge pixels are repeated; else it is black.
+    """
+    height, width = images.shape[-2:]
+    # grid_sample counts from -1 to 1 across the image.
+    half = np.array([width / 2, height / 2, 1])
+    scaled = (matrices * half[None, None, :] / half[None, :, None])[:, :2]
+    theta = torch.from_numpy(scaled.astype(np.float32)).to(images.device)
+    x = (torch.arange(width, device=images.device) * 2 + 1) / width - 1
+    y = (torch.arange(height, device=images.device) * 2 + 1) / height - 1
+    # By broadcasting: affine_grid's matrix product takes as long as the sampling itself.
+    grid = (
+        theta[:, None, None, :, 1] * y[:, None, None]
+        + theta[:, None, None, :, 2]
+        + theta[:, None, None, :, 0] * x[:, None]
+    )
+    return nn.functional.grid_sample(
+        images, grid, mode="bilinear", padding_mode="border" if edges else "zeros", align_corners=False
+    )
