@@ -173,6 +173,11 @@ class RunArguments:
     )
 
 
+# The rows of `hfcls.models.test_time`, which is heavy to import.
+TTA = ("none", "flip", "flip_shift", "five_crop", "ten_crop")
+_TTA_HELP = "average over several views of each image: its mirror image, moved by 1/32 of the side, or crops"
+
+
 @dataclass(frozen=True)
 class EvaluateArguments:
     """What is evaluated, and where the results go."""
@@ -183,6 +188,7 @@ class EvaluateArguments:
         help="also write the report's figures as files to report/figures, as svg, png or both",
         choices=("svg", "png"),
     )
+    tta: str = flag("none", help=_TTA_HELP, choices=TTA)
     per_device_eval_batch_size: int = flag(64, help="images in one forward pass")
     dataloader_num_workers: int = flag(0, help="processes that decode images")
     use_cpu: bool = flag(False, help="use no accelerator")
@@ -199,6 +205,7 @@ class PredictArguments:
     probabilities: bool = flag(False, help="give the probabilities of all classes as well")
     resume: bool = flag(False, help="go on with the --output of a run that was stopped or killed")
     overwrite: bool = flag(False, help="replace the --output that is there")
+    tta: str = flag("none", help=_TTA_HELP, choices=TTA)
     batch_size: int = flag(32, help="images in one forward pass")
     dataloader_num_workers: int | None = flag(
         help="threads that read and decode images; one per processor core, 16 at most, if left out"

@@ -14,6 +14,7 @@ A run directory needs no data flags: its own splits are found again from run.yam
 examples:
   hfcls evaluate runs/digits
   hfcls evaluate runs/photos --test_dir new_photos
+  hfcls evaluate runs/photos --tta flip
   hfcls evaluate google/vit-base-patch16-224 --dataset_name photos --split validation"""
 
 
@@ -56,7 +57,7 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     from hfcls.evaluation.report import save_report
     from hfcls.evaluation.speed import measure_speed
     from hfcls.files import write_json
-    from hfcls.models import load_classifier
+    from hfcls.models import average_views, load_classifier
     from hfcls.pages.standalone import check_formats
 
     name = str(values["model"])
@@ -73,6 +74,7 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     classifier = load_classifier(
         name, trust_remote_code=arguments.trust_remote_code, allow_pickle=arguments.allow_pickle
     )
+    model = average_views(classifier.model, arguments.tta)
     preprocessing = Preprocessing(classifier.image_processor)
     data = _in_order_of_model(loaded.splits[arguments.split], classifier, name)
     dataset = ImageDataset(data, preprocessing, max_pixels=loaded.max_image_pixels)
@@ -83,7 +85,7 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
             print(f"note: {notice}", flush=True)
     collator = BatchCollator(preprocessing)
     measured, flat = measure_split(
-        classifier.model,
+        model,
         dataset,
         collator,
         split=arguments.split,
@@ -93,8 +95,10 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
         num_workers=arguments.dataloader_num_workers,
     )
     prefix = "eval" if arguments.split == "validation" else arguments.split
+    if arguments.tta != "none":
+        measured["tta"] = flat[f"{prefix}_tta"] = arguments.tta
     speed = {f"{prefix}_samples_per_second": flat[f"{prefix}_samples_per_second"]}
-    speed |= measure_speed(classifier.model, dataset, collator, device=accelerator.device)
+    speed |= measure_speed(model, dataset, collator, device=accelerator.device)
     content = {"splits": {arguments.split: measured}, "speed": speed}
     if first:
         write_json(output / f"{prefix}_results.json", flat)
@@ -168,14 +172,16 @@ def _in_order_of_model(data: Any, classifier: Any, name: str) -> Any:
 
 
 def _default_output(model: str, values: dict[str, Any]) -> Path:
-    """Named after the data, so that one evaluation does not take another's place."""
+    """Named after the data and how it is looked at, so that one evaluation does not take another's place."""
     from hashlib import blake2b
 
     path = Path(model)
     base = path if path.is_dir() else Path("runs") / model.replace("/", "--")
     data = next((values[name] for name in _DATA_FLAGS if values.get(name)), None)
+    tta = values.get("tta", "none")
+    how = "" if tta == "none" else f"-{tta}"
     if data is None:
-        return base / "evaluation" / str(values.get("split", "test"))
+        return base / "evaluation" / f"{values.get('split', 'test')}{how}"
     # Many folders are called test: the whole place tells them apart.
     place = Path(data).resolve()
-    return base / "evaluation" / f"{place.name}-{blake2b(str(place).encode(), digest_size=3).hexdigest()}"
+    return base / "evaluation" / f"{place.name}-{blake2b(str(place).encode(), digest_size=3).hexdigest()}{how}"

@@ -112,6 +112,7 @@ def _predict(values: dict[str, Any], *, show: Callable[[dict[str, Any]], None], 
         batch_size=arguments.batch_size,
         num_workers=arguments.dataloader_num_workers,
         max_pixels=data_arguments.max_image_pixels,
+        tta=arguments.tta,
         start=tally.done,
     )
     quiet = len(data) <= arguments.batch_size or None
@@ -192,6 +193,8 @@ def _record(
         "the state of the files": sources_digest(images),
         "--top_k": arguments.top_k,
         "--probabilities": arguments.probabilities,
+        # None where there is none, as in the record of a run older than the flag.
+        "--tta": None if arguments.tta == "none" else arguments.tta,
         "--batch_size": arguments.batch_size,
         "--max_image_pixels": data_arguments.max_image_pixels,
         "the device": device.type,

@@ -112,4 +112,5 @@ def headline_text(measured: dict[str, Any]) -> str:
             continue
         interval = f" [{figure['low']:.4f}, {figure['high']:.4f}]" if "low" in figure else ""
         shown.append(f"{label} {figure['value']:.4f}{interval}")
-    return f"{', '.join(shown)}; {measured['n']:,} images"
+    views = f"; --tta {measured['tta']}" if "tta" in measured else ""
+    return f"{', '.join(shown)}; {measured['n']:,} images{views}"

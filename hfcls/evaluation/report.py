@@ -69,6 +69,7 @@ def render_report(run: MeasuredRun, sections: Sequence[Shown]) -> str:
         "n": run.measured["n"],
         "classes": len(run.labels),
         "interval": describe_interval(run.measured.get("interval") or {}),
+        "tta": run.measured.get("tta"),
         "cards": build_cards(run),
         "highlights": find_highlights(run),
         "sections": [(shown.id, shown.title, True) for shown in sections],

@@ -17,6 +17,7 @@ from hfcls.data.room import available_cores
 from hfcls.data.transforms import Preprocessing
 from hfcls.errors import BadImage, UserError
 from hfcls.evaluation.answers import Answers
+from hfcls.models import average_views
 
 # Larger files are read when they are decoded.
 _READ_AHEAD_BYTES = 4 * 2**20
@@ -32,6 +33,7 @@ def predict_answers(
     batch_size: int = 32,
     num_workers: int | None = None,
     max_pixels: int = MAX_PIXELS,
+    tta: str = "none",
     start: int = 0,
     decode_ahead: bool | None = None,
 ) -> Generator[Answers, None, None]:
@@ -43,6 +45,7 @@ def predict_answers(
         batch_size: images in one forward pass.
         num_workers: threads that decode and resize; chosen by the machine where None, none besides this one at 0.
         max_pixels: of a stored image.
+        tta: a row of `hfcls.models.TEST_TIME_AUGMENTATIONS`.
         start: leaves out so many images; a multiple of `batch_size`.
         decode_ahead: decode while the model works, not only read; where None, if the model has a device of its own. On
             a CPU both would want the same cores, and the model, which waits for its slowest thread, loses more by it
@@ -52,7 +55,7 @@ def predict_answers(
         UserError: the batch does not fit the device.
     """
     preprocessing = Preprocessing(classifier.image_processor)
-    network = classifier.model.to(device).eval()
+    network = average_views(classifier.model, tta).to(device).eval()
     class_count = len(classifier.class_names)
     ahead = torch.device(device).type != "cpu" if decode_ahead is None else decode_ahead
     batches = _decoded_batches(data, preprocessing, batch_size, num_workers, max_pixels, start, ahead)

@@ -8,12 +8,15 @@ from hfcls.models.lora import add_lora, has_lora, merge_lora, plain_weights
 from hfcls.models.normalization import has_batch_norm, has_layer_norm
 from hfcls.models.pretrained import default_checkpoint
 from hfcls.models.stages import find_stages
+from hfcls.models.test_time import TEST_TIME_AUGMENTATIONS, average_views
 
 __all__ = [
     "ARCHITECTURES",
+    "TEST_TIME_AUGMENTATIONS",
     "Classifier",
     "Freezing",
     "add_lora",
+    "average_views",
     "build_classifier",
     "build_freezing",
     "default_checkpoint",

@@ -11,6 +11,8 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Image
 
 from hfcls.cli import main
+from hfcls.commands.evaluate import evaluate
+from hfcls.commands.predict import predict
 from hfcls.commands.train import train
 from hfcls.structures import Predictions
 from tests.conftest import write_images
@@ -43,6 +45,26 @@ def test_evaluate_finds_the_test_split_again(run: Path, tmp_path: Path, capsys):
     assert {"roc.svg", "roc.png"} <= {path.name for path in (tmp_path / "report" / "figures").iterdir()}
     assert not (run / "report" / "figures").exists()
     assert "accuracy" in capsys.readouterr().out
+
+
+def test_an_evaluation_over_views_says_so_and_leaves_the_plain_one_alone(run: Path, image_folder: Path, capsys):
+    plain, flipped = (evaluate({"model": str(run), "use_cpu": True, "tta": tta}) for tta in ("none", "flip"))
+    assert capsys.readouterr().out.count("; --tta flip\n") == 1
+    assert "tta" not in plain["splits"]["test"]
+    assert flipped["splits"]["test"]["tta"] == "flip"
+    one, other = run / "evaluation" / "test", run / "evaluation" / "test-flip"
+    assert json.loads((one / "metrics.json").read_text()) == plain
+    assert json.loads((other / "test_results.json").read_text())["test_tta"] == "flip"
+    said = "Measured on the test split with test-time augmentation (<code>--tta flip</code>)."
+    assert [said in (d / "report" / "index.html").read_text(encoding="utf-8") for d in (one, other)] == [False, True]
+    before, after = (Predictions.load(d / "predictions" / "test.parquet") for d in (one, other))
+    assert np.abs(before.probabilities - after.probabilities).max() > 1e-4
+    # predict gives the same answers
+    files = [image_folder / name for name in after.ids]
+    rows = predict({"model": run, "images": files, "use_cpu": True, "tta": "flip", "probabilities": True})
+    assert isinstance(rows, list)
+    answers = [[row["probabilities"][name] for name in after.class_names] for row in rows]
+    np.testing.assert_allclose(answers, after.probabilities, atol=1e-5)
 
 
 def test_two_processes_evaluate_each_sample_once(run: Path, tmp_path: Path):

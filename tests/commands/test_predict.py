@@ -418,6 +418,7 @@ def test_nothing_else_is_taken_for_the_same_run(run: Path, photos: Path, tmp_pat
         (["predict", str(run), str(photos), *again, "--top_k", "1"], "--top_k was 5 and is now 1"),
         (["predict", str(run), str(photos), *again, "--batch_size", "5"], "--batch_size was 4 and is now 5"),
         (["predict", str(run), str(photos), *again, "--probabilities"], "--probabilities was False and is now True"),
+        (["predict", str(run), str(photos), *again, "--tta", "flip"], "--tta was None and is now flip"),
         (["predict", str(run), str(photos / "0.png"), *again], "the number of images was 17 and is now 1"),
         (["predict", str(other), str(photos), *again], "the model was"),
     ):
