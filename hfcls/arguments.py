@@ -259,7 +259,7 @@ HELP: dict[str, str] = {
     "resume_from_checkpoint": "`auto` for the newest whole checkpoint of --output_dir, or the path of one",
     "disable_tqdm": "show no progress",
     "optim": "optimizer, by Trainer's name or timm's (nesterov, adam, lion, lamb, muon, ...)",
-    "bf16": "compute in bfloat16: true, false, or auto (on an accelerator that has it)",
+    "bf16": "compute in bfloat16: true, false, or auto (where the hardware has it and the network gains)",
 }
 
 # Fields of TrainingArguments that hfcls decides itself: giving them is an error, with the reason.

@@ -5,6 +5,7 @@ from hfcls.models.features import features, find_heads, pooled_features
 from hfcls.models.freezing import Freezing, build_freezing, frozen_modules
 from hfcls.models.load import load_classifier, load_weights
 from hfcls.models.lora import add_lora, has_lora, merge_lora, plain_weights
+from hfcls.models.memory import has_depthwise_convolutions
 from hfcls.models.normalization import has_batch_norm, has_layer_norm
 from hfcls.models.pretrained import default_checkpoint
 from hfcls.models.stages import find_stages
@@ -25,6 +26,7 @@ __all__ = [
     "find_stages",
     "frozen_modules",
     "has_batch_norm",
+    "has_depthwise_convolutions",
     "has_layer_norm",
     "has_lora",
     "load_classifier",

@@ -15,3 +15,8 @@ def use_fast_layout(model: nn.Module) -> None:
     convolutional = any(isinstance(module, nn.Conv2d) for module in model.modules())
     if convolutional and not has_layer_norm(model):
         model.to(memory_format=torch.channels_last)
+
+
+def has_depthwise_convolutions(model: nn.Module) -> bool:
+    """Whether a convolution works on each channel by itself."""
+    return any(isinstance(m, nn.Conv2d) and 1 < m.groups == m.in_channels for m in model.modules())

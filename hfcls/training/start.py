@@ -16,7 +16,7 @@ from hfcls.data.transforms import Preprocessing
 from hfcls.errors import UserError
 from hfcls.models import Classifier, build_classifier, default_checkpoint, load_classifier, load_weights
 from hfcls.training.recipe import fill_in, read_situation
-from hfcls.training.settings import build_training_arguments
+from hfcls.training.settings import build_training_arguments, choose_bf16
 from hfcls.training.transfer import check_transfer, checkpoints_to_keep, learning_of
 
 
@@ -63,6 +63,9 @@ def prepare_training(values: dict[str, Any], loaded: LabelledData, *, before: di
     situation = read_situation(classifier, pretrained=pretrained, learning=learning_of(transfer), images=images)
     values, chosen = fill_in(values, situation, before=before)
     values = values | expand_preset(only(AugmentationArguments, values))
+    if before is not None and values.get("bf16") in (None, "auto"):
+        values = {**values, "bf16": bool(before.get("bf16"))}
+    values = choose_bf16(values, classifier.model)
     training = build_training_arguments(values, **settled)
     preprocessing = Preprocessing(classifier.image_processor)
     splits = build_datasets(loaded, preprocessing, only(DataArguments, values), training)
