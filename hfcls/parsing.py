@@ -59,7 +59,8 @@ class Flag:
         if value is False and not self.is_bool:
             value = "no"  # what YAML makes of a bare no
         text = str(value)
-        if text.lower() in {"none", "null"} and "None" in self.annotation and not self.is_list:
+        empty = {"none", "null"} - set(self.choices or ())
+        if text.lower() in empty and "None" in self.annotation and not self.is_list:
             return None
         if self.choices and text not in self.choices:
             raise UserError(f"--{self.name} is {text!r}: expected one of {', '.join(self.choices)}.")

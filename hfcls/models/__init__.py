@@ -6,6 +6,7 @@ from hfcls.models.freezing import Freezing, build_freezing, frozen_modules
 from hfcls.models.load import load_classifier, load_weights
 from hfcls.models.lora import add_lora, has_lora, merge_lora, plain_weights
 from hfcls.models.normalization import has_batch_norm, has_layer_norm
+from hfcls.models.preparation import asked_steps, describe_steps, prepare_images, steps_of
 from hfcls.models.pretrained import default_checkpoint
 from hfcls.models.stages import find_stages
 
@@ -14,9 +15,11 @@ __all__ = [
     "Classifier",
     "Freezing",
     "add_lora",
+    "asked_steps",
     "build_classifier",
     "build_freezing",
     "default_checkpoint",
+    "describe_steps",
     "features",
     "find_heads",
     "find_stages",
@@ -29,4 +32,6 @@ __all__ = [
     "merge_lora",
     "plain_weights",
     "pooled_features",
+    "prepare_images",
+    "steps_of",
 ]
