@@ -5,8 +5,9 @@ import numpy as np
 # Tiles along each side, as OpenCV has them.
 TILES = 8
 # Row n: in which of the 256 bins one count each goes where n counts are left over, evenly spread.
-_LEFT_OVER = np.array([[b % max(256 // max(n, 1), 1) == 0 and b // max(256 // max(n, 1), 1) < n for b in range(256)]
-                       for n in range(256)])  # fmt: skip
+_BINS = np.arange(256)
+_STEPS = 256 // _BINS.clip(1)[:, None]
+_LEFT_OVER = (_BINS % _STEPS == 0) & (_BINS // _STEPS < _BINS[:, None])
 
 
 def clahe(grey: np.ndarray, clip_limit: float) -> np.ndarray:
