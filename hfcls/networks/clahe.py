@@ -7,7 +7,7 @@ TILES = 8
 # Row n: in which of the 256 bins one count each goes where n counts are left over, evenly spread.
 _BINS = np.arange(256)
 _STEPS = 256 // _BINS.clip(1)[:, None]
-_LEFT_OVER = (_BINS % _STEPS == 0) & (_BINS // _STEPS < _BINS[:, None])
+_LEFT_OVER = (_BINS % _STEPS == 0) & (_BINS[:, None] > _BINS // _STEPS)
 
 
 def clahe(grey: np.ndarray, clip_limit: float) -> np.ndarray:
