@@ -72,6 +72,20 @@ class ModelArguments:
     drop_path: float | None = flag(
         help="stochastic depth: probability of skipping the last residual block, below 1; the model's own if left out"
     )
+    letterbox: bool | None = flag(
+        help="resize with the aspect ratio kept and fill what is left with the mean colour that the network is "
+        "normalized by; the checkpoint's own way if left out, as for the next three"
+    )
+    colour_normalization: str | None = flag(
+        help="take the colour of the light out of each image",
+        choices=("none", "grey_world", "shades_of_grey", "stretch"),
+    )
+    clahe: float | None = flag(
+        help="even out the contrast of each image, place by place (CLAHE), with this clip limit, such as 2; 0: none"
+    )
+    sharpen_input: float | None = flag(
+        help="sharpen each image by an unsharp mask of this amount, such as 0.5; 0: none"
+    )
     trust_remote_code: bool = flag(False, help="run the Python files that come with --model_name_or_path")
     allow_pickle: bool = flag(False, help="also read weights that are not safetensors")
 

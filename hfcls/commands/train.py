@@ -216,6 +216,8 @@ def _finish(run_dir: Path, start: Any, result: Any, say: Any) -> dict[str, Any]:
 
 
 def _headline(start: Any, summary: dict[str, Any]) -> str:
+    from hfcls.models import describe_steps
+
     config, training = start.classifier.model.config, start.training
     name = getattr(config, "architecture", None) or config.model_type.removeprefix("hfcls_")
     count = sum(p.numel() for p in start.classifier.model.parameters())
@@ -227,10 +229,12 @@ def _headline(start: Any, summary: dict[str, Any]) -> str:
     augmented = [
         f"{name} {value if isinstance(value, str) else format(value, 'g')}" for name, value in changes if value
     ]
+    prepared = describe_steps(start.classifier.image_processor)
     lines = [
         f"data      {summary['source']}: {len(summary['class_names'])} classes; {sizes}",
         *(f"          {split}: {s['from']}" for split, s in summary["splits"].items() if s["from"] != "given"),
         f"model     {name}, {count:,} parameters",
+        *([f"prepare   {prepared}"] if prepared else []),
         f"training  {length}, batch {training.per_device_train_batch_size}{processes}, {optim}, "
         f"learning rate {training.learning_rate:g} ({training.lr_scheduler_type.value}), "
         f"weight decay {training.weight_decay:g}, label smoothing {training.label_smoothing_factor:g}, "

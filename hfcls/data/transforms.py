@@ -15,6 +15,7 @@ from torchvision.transforms.v2.functional import pil_to_tensor, resize
 from transformers.image_utils import pil_torch_interpolation_mapping
 
 from hfcls.errors import UserError
+from hfcls.networks import HardImageProcessor
 from hfcls.structures import ImageSpec
 
 
@@ -32,6 +33,7 @@ class Preprocessing:
     def __init__(self, image_processor: Any):
         self._processor = image_processor
         self._resize: Callable[[Image.Image], Tensor]
+        own = isinstance(image_processor, HardImageProcessor)
         if hasattr(image_processor, "val_transforms"):
             settings = image_processor.data_config
             self._mean, self._std = settings["mean"], settings["std"]
@@ -40,7 +42,7 @@ class Preprocessing:
             self._mean = image_processor.image_mean if image_processor.do_normalize else (0.0,) * 3
             self._std = image_processor.image_std if image_processor.do_normalize else (1.0,) * 3
             self._resize = self._resize_by_transformers
-            if self._resizes_alone():
+            if not own and self._resizes_alone():
                 self._resize = self._resize_alone
         wide, tall = self._resize(_probe(97, 61)), self._resize(_probe(53, 89))
         if wide.shape != tall.shape:
@@ -53,7 +55,8 @@ class Preprocessing:
             size=(wide.shape[1], wide.shape[2]), mean=tuple(map(float, self._mean)), std=tuple(map(float, self._std))
         )
         probe = _probe(self.spec.size[1], self.spec.size[0])
-        self.exact_size = torch.equal(self._resize(probe), pil_to_tensor(probe))
+        # Whether steps that hang on the image's content change it cannot be told from a probe.
+        self.exact_size = not own and torch.equal(self._resize(probe), pil_to_tensor(probe))
         self._standard = torch.allclose(self._normalize(wide[None]), self._reference(_probe(97, 61)), atol=1e-5)
 
     def pixels(self, image: Image.Image) -> Tensor:

@@ -7,6 +7,7 @@ from hfcls.models.load import load_classifier, load_weights
 from hfcls.models.lora import add_lora, has_lora, merge_lora, plain_weights
 from hfcls.models.memory import has_depthwise_convolutions
 from hfcls.models.normalization import has_batch_norm, has_layer_norm
+from hfcls.models.preparation import asked_steps, describe_steps, prepare_images, steps_of
 from hfcls.models.pretrained import default_checkpoint
 from hfcls.models.stages import find_stages
 from hfcls.models.test_time import TEST_TIME_AUGMENTATIONS, average_views
@@ -17,10 +18,12 @@ __all__ = [
     "Classifier",
     "Freezing",
     "add_lora",
+    "asked_steps",
     "average_views",
     "build_classifier",
     "build_freezing",
     "default_checkpoint",
+    "describe_steps",
     "features",
     "find_heads",
     "find_stages",
@@ -34,4 +37,6 @@ __all__ = [
     "merge_lora",
     "plain_weights",
     "pooled_features",
+    "prepare_images",
+    "steps_of",
 ]

@@ -6,6 +6,7 @@ from typing import Any
 import timm
 from transformers import (
     AutoConfig,
+    AutoImageProcessor,
     AutoModelForImageClassification,
     BitImageProcessor,
     Dinov2Config,
@@ -31,8 +32,10 @@ from hfcls.networks import (
     CifarFast,
     CifarResNet,
     GoogLeNet,
+    HardImageProcessor,
     LeNet5,
     Network,
+    NetworkConfig,
     SimpleCNN,
     SqueezeNet,
 )
@@ -70,6 +73,8 @@ TRANSFORMERS: Registry[tuple[type[PreTrainedConfig], dict[str, Any]]] = Registry
 for _network in {own.network for own in ARCHITECTURES.values()}:
     AutoConfig.register(_network.config_class.model_type, _network.config_class)
     AutoModelForImageClassification.register(_network.config_class, _network)
+# By its name in preprocessor_config.json it is found for any network: no network has the base of our configurations.
+AutoImageProcessor.register(NetworkConfig, image_processor_classes={"torchvision": HardImageProcessor})
 
 
 @dataclass(frozen=True)

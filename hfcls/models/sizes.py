@@ -10,6 +10,7 @@ from transformers.image_processing_utils import BaseImageProcessor
 from transformers.models.timm_wrapper.image_processing_timm_wrapper import TimmWrapperImageProcessor
 
 from hfcls.errors import UserError
+from hfcls.networks import HardImageProcessor
 
 
 @torch.no_grad()
@@ -119,7 +120,7 @@ def _changed(model: PreTrainedModel, side: int) -> PreTrainedModel:
 def _changed_processor(
     model: PreTrainedModel, processor: BaseImageProcessor, side: int, name: str
 ) -> BaseImageProcessor:
-    if model.config.model_type == "timm_wrapper":
+    if model.config.model_type == "timm_wrapper" and not isinstance(processor, HardImageProcessor):
         return TimmWrapperImageProcessor(
             pretrained_cfg=model.config.pretrained_cfg, architecture=model.config.architecture
         )

@@ -1,4 +1,4 @@
-"""Our own networks; ``save_pretrained`` copies their files next to the weights."""
+"""Our own networks and image processor; ``save_pretrained`` copies their files next to the weights."""
 
 from .alexnet import AlexNet, AlexNetConfig
 from .base import IMAGENET_MEAN, IMAGENET_STD, Network, NetworkConfig
@@ -6,6 +6,7 @@ from .cifar_fast import CifarFast, CifarFastConfig
 from .cifar_resnet import CifarResNet, CifarResNetConfig
 from .crnn import CRNN, CRNNConfig
 from .googlenet import GoogLeNet, GoogLeNetConfig
+from .hard_images import HardImageProcessor
 from .lenet5 import LeNet5, LeNet5Config
 from .simple_cnn import SimpleCNN, SimpleCNNConfig
 from .squeezenet import SqueezeNet, SqueezeNetConfig
@@ -23,6 +24,7 @@ __all__ = [
     "CifarResNetConfig",
     "GoogLeNet",
     "GoogLeNetConfig",
+    "HardImageProcessor",
     "LeNet5",
     "LeNet5Config",
     "Network",

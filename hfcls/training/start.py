@@ -14,7 +14,16 @@ from hfcls.data.labels import match_names, relabel
 from hfcls.data.streams import BUFFER_SIZE, StreamDataset
 from hfcls.data.transforms import Preprocessing
 from hfcls.errors import UserError
-from hfcls.models import Classifier, build_classifier, default_checkpoint, load_classifier, load_weights
+from hfcls.models import (
+    Classifier,
+    asked_steps,
+    build_classifier,
+    default_checkpoint,
+    load_classifier,
+    load_weights,
+    prepare_images,
+    steps_of,
+)
 from hfcls.training.recipe import fill_in, read_situation
 from hfcls.training.settings import build_training_arguments, choose_bf16
 from hfcls.training.transfer import check_transfer, checkpoints_to_keep, learning_of
@@ -52,16 +61,18 @@ def prepare_training(values: dict[str, Any], loaded: LabelledData, *, before: di
         UserError: flags that contradict each other or have no effect, or a model that cannot be had.
     """
     model, transfer = only(ModelArguments, values), only(TransferArguments, values)
-    streamed = loaded.stream is not None
+    streamed, steps = loaded.stream is not None, asked_steps(model)
     settled: dict[str, Any] = {"has_validation": "validation" in loaded.splits, "streaming": streamed}
     pretrained = bool(model.model_name_or_path or model.pretrained or model.weights)
     check_transfer(transfer, pretrained=pretrained, streamed=streamed)
     values = {**values, **checkpoints_to_keep(transfer, values)}
     seed = build_training_arguments(values, **settled).seed
     classifier, loaded = build_for(model, loaded, seed=seed)
+    if steps:
+        classifier = prepare_images(classifier, Preprocessing(classifier.image_processor).spec, steps)
     images = None if streamed else len(loaded.splits["train"])
     situation = read_situation(classifier, pretrained=pretrained, learning=learning_of(transfer), images=images)
-    values, chosen = fill_in(values, situation, before=before)
+    values, chosen = fill_in(values | steps_of(classifier.image_processor), situation, before=before)
     values = values | expand_preset(only(AugmentationArguments, values))
     if before is not None and values.get("bf16") in (None, "auto"):
         values = {**values, "bf16": bool(before.get("bf16"))}
