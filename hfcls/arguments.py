@@ -181,6 +181,9 @@ class RunArguments:
     """The run directory."""
 
     overwrite_output_dir: bool = flag(False, help="replace the run that --output_dir holds")
+    cache_gb: float | None = flag(
+        help="keep decoded images for later epochs and runs, so many gigabytes in all (10 if left out; 0: none)"
+    )
     figures: list[str] | None = flag(  # noqa: RUF009
         help="also write the report's figures as files to report/figures, as svg, png or both",
         choices=("svg", "png"),

@@ -52,6 +52,7 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
 
     from hfcls.data.batches import BatchCollator, ImageDataset
     from hfcls.data.pictures import Pictures
+    from hfcls.data.pixel_cache import contents_of
     from hfcls.data.transforms import Preprocessing
     from hfcls.evaluation.measure import headline_text, measure_split
     from hfcls.evaluation.report import save_report
@@ -77,7 +78,8 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     model = average_views(classifier.model, arguments.tta)
     preprocessing = Preprocessing(classifier.image_processor)
     data = _in_order_of_model(loaded.splits[arguments.split], classifier, name)
-    dataset = ImageDataset(data, preprocessing, max_pixels=loaded.max_image_pixels)
+    cache = contents_of(loaded.splits, preprocessing).open()  # where a training has built one
+    dataset = ImageDataset(data, preprocessing, max_pixels=loaded.max_image_pixels, cache=cache)
     dataset.class_names = classifier.class_names
     first = accelerator.is_main_process
     if first:

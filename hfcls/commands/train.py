@@ -53,6 +53,10 @@ def _check(values: dict[str, Any]) -> None:
         raise UserError(
             "No model: give --model_name_or_path CHECKPOINT to fine-tune or --architecture NAME to start anew."
         )
+    if not 0 <= (values.get("cache_gb") or 0) < float("inf"):
+        raise UserError(f"--cache_gb is {values['cache_gb']}: expected 0 (no cache) or more.")
+    if values.get("cache_gb") and values.get("streaming"):
+        raise UserError("--cache_gb would have no effect with --streaming, whose images are decoded as they come.")
     from hfcls.pages.standalone import check_formats
 
     check_formats(values.get("figures"))
@@ -84,7 +88,7 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
         write_settings,
         writing,
     )
-    from hfcls.training.start import prepare_training
+    from hfcls.training.start import cache_pixels, prepare_training
     from hfcls.training.whitening import whiten_first_layer
 
     check_launcher()
@@ -98,6 +102,7 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
     start = prepare_training(values, loaded, before=read_settings(run_dir) if resume and is_run(run_dir) else None)
     settings = _resolve(start)
     checkpoint, notices = find_resumable(run_dir, resume, summary, settings)
+    start = cache_pixels(start, values.get("cache_gb"), say)
     if not start.pretrained and checkpoint is None:
         notices += whiten_first_layer(start.classifier.model, start.splits["train"], start.preprocessing)
     for notice in (*start.loaded.notices, *start.classifier.notices, *notices):
@@ -233,6 +238,7 @@ def _headline(start: Any, summary: dict[str, Any]) -> str:
     lines = [
         f"data      {summary['source']}: {len(summary['class_names'])} classes; {sizes}",
         *(f"          {split}: {s['from']}" for split, s in summary["splits"].items() if s["from"] != "given"),
+        *([f"input     {start.input}"] if start.input else []),
         f"model     {name}, {count:,} parameters",
         *([f"prepare   {prepared}"] if prepared else []),
         f"training  {length}, batch {training.per_device_train_batch_size}{processes}, {optim}, "

@@ -1,6 +1,6 @@
 """From a split to batches of ``pixel_values``, ``labels`` and ``ids``: data set, sampler, collator."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from hfcls.data.augmentation import AugmentationPlan
 from hfcls.data.decode import MAX_PIXELS, decode_image
 from hfcls.data.draws import uniform_draws
 from hfcls.data.labels import labels_of
+from hfcls.data.pixel_cache import PixelCache
 from hfcls.data.reading import column_of, texts_of
 from hfcls.data.transforms import Preprocessing
 
@@ -27,9 +28,17 @@ class ImageDataset(torch.utils.data.Dataset):
         data: with the columns id, image, label, key.
         preprocessing: of the classifier.
         max_pixels: of a stored image.
+        cache: holds the same pixels, decoded before; `data` then has the column digest.
     """
 
-    def __init__(self, data: Dataset, preprocessing: Preprocessing, *, max_pixels: int = MAX_PIXELS):
+    def __init__(
+        self,
+        data: Dataset,
+        preprocessing: Preprocessing,
+        *,
+        max_pixels: int = MAX_PIXELS,
+        cache: PixelCache | None = None,
+    ):
         self._stored = data.cast_column("image", Image(decode=False))
         self._preprocessing = preprocessing
         self.ids: tuple[str, ...] = tuple(texts_of(data, "id"))
@@ -37,26 +46,57 @@ class ImageDataset(torch.utils.data.Dataset):
         self.keys = column_of(data, "key").to_numpy()
         self._max_pixels = max_pixels
         self.class_names = tuple(data.features["label"].names)
+        self._cache = cache
+        self._rows = None if cache is None else cache.rows_of(texts_of(data, "digest"))
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """``pixels`` uint8 (3, H, W), ``label``, ``id``, ``key``, ``epoch``.
+        """``pixels`` uint8 (3, H, W), ``label``, ``id``, ``key``, ``epoch``; always decoded, as measuring wants it.
 
         Raises:
             UserError: the image cannot be decoded.
         """
         epoch, position = divmod(index, len(self))
-        sample_id = self.ids[position]
-        image = decode_image(self._stored[position]["image"], sample_id, max_pixels=self._max_pixels)
         return {
-            "pixels": self._preprocessing.pixels(image),
+            "pixels": self._decode(position),
             "label": int(self.labels[position]),
-            "id": sample_id,
+            "id": self.ids[position],
             "key": self.keys[position],
             "epoch": epoch,
         }
+
+    def __getitems__(self, indices: Sequence[int]) -> dict[str, Any]:
+        """A whole batch, as a data loader asks for it: from the cache, where there is one.
+
+        Returns:
+            ``pixels`` uint8 (N, 3, H, W), channels last in memory; ``labels`` int64 (N,); ``ids``, N strings; ``keys``
+            uint64 (N,) and ``epochs`` int64 (N,), numpy.
+
+        Raises:
+            UserError: an image cannot be decoded.
+        """
+        epochs, positions = np.divmod(np.asarray(indices, dtype=np.int64), len(self))
+        return {
+            "pixels": self._pixels(positions),
+            "labels": torch.from_numpy(self.labels[positions].astype(np.int64)),
+            "ids": [self.ids[position] for position in positions.tolist()],
+            "keys": self.keys[positions],
+            "epochs": epochs,
+        }
+
+    def _pixels(self, positions: np.ndarray) -> Tensor:
+        # None as well where another run has removed the cache before this worker came to it.
+        cached = None if self._cache is None or self._rows is None else self._cache.take(self._rows[positions])
+        if cached is not None:
+            return torch.from_numpy(cached).permute(0, 3, 1, 2)
+        decoded = torch.stack([self._decode(position) for position in positions.tolist()])
+        return decoded.contiguous(memory_format=torch.channels_last)
+
+    def _decode(self, position: int) -> Tensor:
+        cell, sample_id = self._stored[position]["image"], self.ids[position]
+        return self._preprocessing.pixels(decode_image(cell, sample_id, max_pixels=self._max_pixels))
 
 
 class BatchCollator:
@@ -82,18 +122,18 @@ class BatchCollator:
         self._class_count = class_count
         self._on_device = on_device
 
-    def __call__(self, samples: Any) -> dict[str, Any]:
+    def __call__(self, samples: dict[str, Any] | list[dict[str, Any]]) -> dict[str, Any]:
         """A batch.
 
         Args:
-            samples: a list of what `ImageDataset` or a stream gives, or a batch of them.
+            samples: a batch as of `ImageDataset.__getitems__`, or a list of samples.
 
         Returns:
             ``pixel_values`` float32 (N, 3, H, W), ``labels`` int64 (N,) or, where images are mixed, probabilities
             (N, K), ``ids``; ``dropped`` images of a stream. With `on_device` ``pixels`` uint8 (N, 3, H, W) and
             ``changes`` (the drawn parameters) instead of ``pixel_values``.
         """
-        stacked = _stack(samples)
+        stacked = samples if isinstance(samples, dict) else _stack(samples)
         pixels, labels = stacked["pixels"], stacked["labels"]
         batch = {"pixels": pixels, "labels": labels, "ids": stacked["ids"]}
         if self._plan is not None:
@@ -115,14 +155,14 @@ class BatchCollator:
         return batch
 
 
-def _stack(samples: Any) -> dict[str, Any]:
-    """A batch of what each sample holds."""
+def _stack(samples: list[dict[str, Any]]) -> dict[str, Any]:
+    """Single samples as a batch of `ImageDataset.__getitems__`, with what a stream ``dropped``."""
     return {
         "pixels": torch.stack([sample["pixels"] for sample in samples]),
         "labels": torch.tensor([sample["label"] for sample in samples]),
         "ids": [sample["id"] for sample in samples],
         "keys": np.array([sample["key"] for sample in samples], dtype=np.uint64),
-        "epochs": np.array([sample["epoch"] for sample in samples]),
+        "epochs": np.array([sample["epoch"] for sample in samples], dtype=np.int64),
         "dropped": [entry for sample in samples for entry in sample.get("dropped", ())],
     }
 

@@ -4,7 +4,9 @@ First to 8-bit pixels of the classifier's size (one image after the other; what 
 to normalized floats (a batch at a time). Together they give what ``pipeline()`` computes.
 """
 
+import json
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,8 @@ class Preprocessing:
     Attributes:
         spec: size, mean and standard deviation of what comes out.
         exact_size: an RGB image of ``spec.size`` passes the first half unchanged.
+        first_half: all that decides the first half, as text: the processor's class and settings, and a digest of what
+            it makes of fixed images, which tells of code and hardware that resize otherwise.
 
     Raises:
         UserError: the processor makes images of differing sizes, which cannot form a batch.
@@ -57,6 +61,7 @@ class Preprocessing:
         probe = _probe(self.spec.size[1], self.spec.size[0])
         # Whether steps that hang on the image's content change it cannot be told from a probe.
         self.exact_size = not own and torch.equal(self._resize(probe), pil_to_tensor(probe))
+        self.first_half = _describe(image_processor, [wide, tall])
         self._standard = torch.allclose(self._normalize(wide[None]), self._reference(_probe(97, 61)), atol=1e-5)
 
     def pixels(self, image: Image.Image) -> Tensor:
@@ -119,6 +124,13 @@ class Preprocessing:
 
     def _reference(self, image: Image.Image) -> Tensor:
         return self._processor(image, return_tensors="pt").pixel_values
+
+
+def _describe(image_processor: Any, resized: list[Tensor]) -> str:
+    """See `Preprocessing.first_half`."""
+    settings = json.dumps(image_processor.to_dict(), sort_keys=True, default=repr)
+    made = blake2b(b"".join(pixels.contiguous().numpy().tobytes() for pixels in resized), digest_size=16).hexdigest()
+    return f"{type(image_processor).__name__} {settings} {made}"
 
 
 def _probe(width: int, height: int) -> Image.Image:

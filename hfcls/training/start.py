@@ -1,5 +1,6 @@
 """What a training starts with: from flags and data to a classifier, its settings and the images in its size."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +12,8 @@ from hfcls.data.augmentation import expand_preset
 from hfcls.data.batches import ImageDataset
 from hfcls.data.labelled import LabelledData
 from hfcls.data.labels import match_names, relabel
+from hfcls.data.pixel_building import CacheBuilder
+from hfcls.data.pixel_cache import PixelCache
 from hfcls.data.streams import BUFFER_SIZE, StreamDataset
 from hfcls.data.transforms import Preprocessing
 from hfcls.errors import UserError
@@ -28,6 +31,9 @@ from hfcls.training.recipe import fill_in, read_situation
 from hfcls.training.settings import build_training_arguments, choose_bf16
 from hfcls.training.transfer import check_transfer, checkpoints_to_keep, learning_of
 
+# Of all pixel caches together, where the user says nothing; and the passes over the images that make one pay.
+_CACHE_GB, _PASSES = 10.0, 2
+
 
 @dataclass(frozen=True)
 class Start:
@@ -38,6 +44,7 @@ class Start:
         chosen: that, in words; empty where nothing was.
         loaded: the data, its classes in the order of the logits.
         pretrained: the weights have learned from other images before.
+        input: where the pixels come from, in words.
     """
 
     values: dict[str, Any]
@@ -48,6 +55,7 @@ class Start:
     preprocessing: Preprocessing
     splits: dict[str, Any]
     pretrained: bool
+    input: str = ""
 
 
 def prepare_training(values: dict[str, Any], loaded: LabelledData, *, before: dict[str, Any] | None = None) -> Start:
@@ -132,13 +140,68 @@ def checkpoint_name(arguments: ModelArguments) -> str | None:
     return default_checkpoint(str(arguments.architecture))
 
 
+def cache_pixels(start: Start, cache_gb: float | None, say: Callable[[str], None] = lambda text: None) -> Start:
+    """The same training from decoded images, where they are read often enough, and fit.
+
+    Of several processes on one machine the first builds the cache and the others wait.
+
+    Args:
+        cache_gb: as the flag says; None leaves it open.
+
+    Raises:
+        UserError: an image cannot be decoded.
+    """
+    loaded, training = start.loaded, start.training
+    most = _CACHE_GB if cache_gb is None else cache_gb
+    if loaded.stream is not None:
+        return start
+    if not most:
+        return replace(start, input="decoded each time: --cache_gb 0")
+    builder = CacheBuilder(
+        loaded.splits,
+        start.preprocessing,
+        most_gb=most,
+        max_pixels=loaded.max_image_pixels,
+        quiet=bool(training.disable_tqdm),
+    )
+    cache: PixelCache | None
+    if (passes := _passes(start)) < _PASSES:
+        cache, words = builder.find() or (None, f"{passes:.2g} epoch{'' if passes == 1 else 's'}")
+    else:
+        with training.main_process_first(desc="the pixel cache"):
+            builder.reserve()
+        cache, words = builder.obtain(say)
+    if cache is None:
+        return replace(start, input=f"decoded each time: {words}")
+    splits = build_datasets(loaded, start.preprocessing, only(DataArguments, start.values), training, cache=cache)
+    return replace(start, splits=splits, input=f"cache: {words}")
+
+
+def _passes(start: Start) -> float:
+    """How often the training images are read."""
+    training = start.training
+    if training.max_steps < 1:
+        return training.num_train_epochs
+    images = training.train_batch_size * training.gradient_accumulation_steps * training.world_size
+    return training.max_steps * images / len(start.splits["train"])
+
+
 def build_datasets(
-    loaded: LabelledData, preprocessing: Preprocessing, arguments: DataArguments, training: TrainingArguments
+    loaded: LabelledData,
+    preprocessing: Preprocessing,
+    arguments: DataArguments,
+    training: TrainingArguments,
+    *,
+    cache: PixelCache | None = None,
 ) -> dict[str, Any]:
-    """The splits as 8-bit pixels of the classifier's size."""
+    """The splits as 8-bit pixels of the classifier's size.
+
+    Args:
+        cache: of the splits in that size.
+    """
     most = loaded.max_image_pixels
     splits: dict[str, Any] = {
-        name: ImageDataset(data, preprocessing, max_pixels=most) for name, data in loaded.splits.items()
+        name: ImageDataset(data, preprocessing, max_pixels=most, cache=cache) for name, data in loaded.splits.items()
     }
     if loaded.stream is not None:
         splits["train"] = StreamDataset(
