@@ -266,6 +266,8 @@ TRAINING_DEFAULTS: dict[str, Any] = {
     "metric_for_best_model": "accuracy",
     "save_total_limit": 2,
     "bf16": "auto",
+    # It asks the device for each loss as it comes, and hides those that are not finite.
+    "logging_nan_inf_filter": False,
 }
 
 # What `--help` says instead of transformers, where a default depends on the run.

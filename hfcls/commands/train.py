@@ -174,6 +174,8 @@ def _resolve(start: Any) -> dict[str, Any]:
         resolved[flag.name] = None if flag.name == "resume_from_checkpoint" else value
     # As the user said: bfloat16 sets it for a machine without an accelerator, which the next one may have.
     resolved["use_cpu"] = bool(start.values.get("use_cpu"))
+    # Chosen anew by each machine.
+    resolved["dataloader_num_workers"] = start.values.get("dataloader_num_workers")
     idle = {"num_train_epochs"} if start.loaded.stream is not None else set()
     if "validation" not in start.loaded.splits:
         idle |= {"metric_for_best_model", "greater_is_better", "load_best_model_at_end"}

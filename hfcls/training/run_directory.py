@@ -31,7 +31,7 @@ _FREE = frozenset(
         *("image_dir", "image_column_name", "label_column_name", "class_mapping", "samples", "on_bad_image"),
         *("max_image_pixels", "max_train_samples", "max_eval_samples", "max_test_samples"),
         *("group_column_name", "group_pattern"),
-        *("dataloader_pin_memory", "dataloader_persistent_workers", "dataloader_prefetch_factor"),
+        *("dataloader_pin_memory", "accelerator_config", "dataloader_persistent_workers", "dataloader_prefetch_factor"),
     )
 )
 # Of those, what nothing else checks where the images come as a stream.

@@ -46,7 +46,10 @@ def build_training_arguments(
     filled = {**TRAINING_DEFAULTS, **given}
     filled |= {"remove_unused_columns": False, "label_names": ["labels"]}
     filled.setdefault("disable_tqdm", False)
-    filled.setdefault("dataloader_pin_memory", torch.cuda.is_available() and not filled.get("use_cpu"))
+    on_cuda = torch.cuda.is_available() and not filled.get("use_cpu")
+    filled.setdefault("dataloader_pin_memory", on_cuda)
+    if on_cuda and filled["dataloader_pin_memory"]:
+        filled.setdefault("accelerator_config", {"non_blocking": True})
     if streaming:
         _in_steps(filled, given)
     if not has_validation:

@@ -1,5 +1,6 @@
 """What a training starts with: from flags and data to a classifier, its settings and the images in its size."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +15,7 @@ from hfcls.data.labelled import LabelledData
 from hfcls.data.labels import match_names, relabel
 from hfcls.data.pixel_building import CacheBuilder
 from hfcls.data.pixel_cache import PixelCache
+from hfcls.data.room import available_cores
 from hfcls.data.streams import BUFFER_SIZE, StreamDataset
 from hfcls.data.transforms import Preprocessing
 from hfcls.errors import UserError
@@ -32,7 +34,9 @@ from hfcls.training.settings import build_training_arguments, choose_bf16
 from hfcls.training.transfer import check_transfer, checkpoints_to_keep, learning_of
 
 # Of all pixel caches together, where the user says nothing; and the passes over the images that make one pay.
-_CACHE_GB, _PASSES = 10.0, 2
+_CACHE_GB, _PASSES = 10.0, 1.5
+# Processes that decode beside a training, where the user says nothing; a processor is busy with the training itself.
+_MOST_WORKERS = 8
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,7 @@ def cache_pixels(start: Start, cache_gb: float | None, say: Callable[[str], None
     if loaded.stream is not None:
         return start
     if not most:
-        return replace(start, input="decoded each time: --cache_gb 0")
+        return _decode_beside(start, "--cache_gb 0")
     builder = CacheBuilder(
         loaded.splits,
         start.preprocessing,
@@ -172,9 +176,21 @@ def cache_pixels(start: Start, cache_gb: float | None, say: Callable[[str], None
             builder.reserve()
         cache, words = builder.obtain(say)
     if cache is None:
-        return replace(start, input=f"decoded each time: {words}")
+        return _decode_beside(start, words)
     splits = build_datasets(loaded, start.preprocessing, only(DataArguments, start.values), training, cache=cache)
     return replace(start, splits=splits, input=f"cache: {words}")
+
+
+def _decode_beside(start: Start, reason: str) -> Start:
+    """Without a cache: as many workers as the hardware has to spare, where the user says nothing."""
+    training = start.training
+    if start.values.get("dataloader_num_workers") is None:
+        cores = available_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        spare = cores - 1 if training.device.type != "cpu" else cores // 4
+        training.dataloader_num_workers = min(max(spare, 0), _MOST_WORKERS)
+    workers = training.dataloader_num_workers
+    by = f" by {workers} worker{'' if workers == 1 else 's'}" if workers else ""
+    return replace(start, input=f"decoded each time{by}: {reason}")
 
 
 def _passes(start: Start) -> float:
