@@ -73,9 +73,9 @@ class CacheBuilder:
         Raises:
             UserError: an image cannot be decoded.
         """
-        if self.contents.bytes > self._most_gb * 1e9:
-            return None, f"{size_text(self.contents.bytes)} would exceed --cache_gb {self._most_gb:g}"
         try:
+            if self.contents.bytes > self._most_gb * 1e9:
+                return None, f"{size_text(self.contents.bytes)} would exceed --cache_gb {self._most_gb:g}"
             return self.find() or self._find_or_build(say)
         except (OSError, NotImplementedError) as error:  # filelock's, where a disk has no locks
             reason = getattr(error, "strerror", None) or error

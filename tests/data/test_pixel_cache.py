@@ -183,7 +183,9 @@ def test_old_caches_make_room_and_who_reads_them_goes_on(photos, cache):
     assert not old.contents.directory.exists()
     assert np.array_equal(reading.take(np.arange(5)), before)
     small = builder(photos, gb=1e-6)
+    small.reserve()
     assert small.obtain() == (None, "0.0461 MB would exceed --cache_gb 1e-06")
+    assert not small._lock.is_locked
 
 
 def test_a_full_disk_ends_no_training(photos, cache, monkeypatch):
