@@ -32,6 +32,7 @@ from hfcls.models import Classifier
 from hfcls.structures import Predictions
 from hfcls.training.callbacks import Clock, EarlyStopping, Interruptible, Progress
 from hfcls.training.checkpoints import checkpoint_step
+from hfcls.training.memory import keep_freed_memory
 from hfcls.training.processes import share_normalization
 from hfcls.training.trainer import ClassifierTrainer
 from hfcls.training.transfer import build_transfer
@@ -86,6 +87,8 @@ def fit(
         UserError: an image cannot be decoded, or a setting does not fit the data.
     """
     transfer = TransferArguments() if transfer is None else transfer
+    if training.device.type == "cpu":
+        keep_freed_memory()
     interruptible, clock = Interruptible(), Clock()
     trainer = _build_trainer(
         classifier,

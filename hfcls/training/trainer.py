@@ -93,6 +93,10 @@ class ClassifierTrainer(Trainer):
         outputs = self.method.loss(model, inputs, total_weight=total)
         return (outputs["loss"], {"logits": outputs["logits"]}) if return_outputs else outputs["loss"]
 
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+        """None: Trainer counts by a formula for text, in every step."""
+        return 0
+
     # -- data and optimizer ------------------------------------------------------------------------
 
     def get_train_dataloader(self) -> Any:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 from torch.utils.data import IterableDataset
 
@@ -30,6 +29,5 @@ def whiten_first_layer(model: nn.Module, dataset: Any, preprocessing: Preprocess
     if isinstance(dataset, IterableDataset):
         return ["The network's first layer keeps its general filters: a stream has no images to compute them from."]
     chosen = np.argsort(dataset.keys, kind="stable")[:_COUNT]
-    pixels = torch.stack([dataset[int(position)]["pixels"] for position in chosen])
-    whiten(preprocessing.normalize(pixels))
+    whiten(preprocessing.normalize(dataset.__getitems__(chosen)["pixels"]))
     return [f"The network's first layer was computed from {len(chosen):,} training images."]
