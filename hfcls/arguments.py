@@ -239,6 +239,9 @@ class InspectArguments:
     output_dir: str | None = flag(help="where the page and the figures go; inspection/DATA if left out")
     fix: str | None = flag(help="CSV file to write with what is worth keeping; `hfcls train --samples` takes it")
     overwrite: bool = flag(False, help="replace the --fix file that is there, and the list of what was left out")
+    image_size: int | None = flag(
+        help="pixels a side at which augmentations are shown; the median side of the images, at most 224, if left out"
+    )
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,15 @@
 """``hfcls inspect``: a data set in; counts, findings, a page with pictures and, where asked for, a cleaned list out."""
 
 import shlex
-from dataclasses import fields
+from collections.abc import Callable
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hfcls.arguments import DataArguments, InspectArguments, only
+from hfcls.arguments import AugmentationArguments, DataArguments, InspectArguments, only
 from hfcls.errors import UserError
-from hfcls.parsing import Parser, flags_of
+from hfcls.parsing import Flag, Parser, flags_of
 
 DESCRIPTION = """Looks at a data set before it is trained on: counts, sizes, broken images, exact and near duplicates
 within and across splits, classes and labels that do not fit. Exit code 1 where something would spoil a training.
@@ -17,6 +19,7 @@ DATA is a folder, archive, table, saved data set or Hub id; the data flags do as
 examples:
   hfcls inspect photos
   hfcls inspect photos.zip --fix photos.csv
+  hfcls inspect photos --augmentation strong --rotation 15
   hfcls inspect --train_dir photos/train --test_dir photos/test"""
 
 # Data flags that say how a training uses the data, not what the data is.
@@ -38,7 +41,14 @@ def build_parser() -> Parser:
     parser.add_config()
     parser.add_flags("data", [flag for flag in flags_of(DataArguments) if flag.name not in _OF_TRAINING])
     parser.add_flags("inspection", flags_of(InspectArguments))
+    parser.add_flags("augmentation: shown on some images, as `hfcls train` would draw it", _augmentation_flags())
     return parser
+
+
+def _augmentation_flags() -> list[Flag]:
+    """Those of a training; nothing is chosen here where they are left out."""
+    what = "what the images are, or a policy: sets the dials below (no augmentation is shown if all are left out)"
+    return [replace(f, help=what) if f.name == "augmentation" else f for f in flags_of(AugmentationArguments)]
 
 
 def main(argv: list[str]) -> int:
@@ -59,7 +69,8 @@ def inspect(values: dict[str, Any]) -> dict[str, Any]:
     Raises:
         UserError: bad input; see the message.
     """
-    arguments, settings, name, output = _plan(values)
+    arguments, settings, augmentation, name, output = _plan(values)
+    plan = _plan_augmentations(augmentation, settings)
 
     from hfcls.data.sources import read_data
     from hfcls.files import write_json
@@ -79,9 +90,13 @@ def inspect(values: dict[str, Any]) -> dict[str, Any]:
     write_json(output / "inspection.json", content)
     save_images_table(output / "images.csv", images, facts, findings)
     page = output / "index.html"
-    save_page(page, images, facts, findings, name=name, source=raw.source, max_pixels=arguments.max_image_pixels)
+    sizes: dict[str, Any] = {"max_pixels": arguments.max_image_pixels}
+    augmented = plan and plan(images, facts, **sizes)
+    save_page(page, images, facts, findings, name=name, source=raw.source, augmented=augmented, **sizes)
     print(describe(images, facts, findings, source=raw.source))
     print(f"\npage        {page}\nfigures     {output / 'inspection.json'}\nimages      {output / 'images.csv'}")
+    if augmented:
+        print(f"augmented   {page}#augmentation: {augmented.summary}")
     if settings.fix:
         cleaned = clean(images, facts)
         removed = save_cleaned(cleaned, images, Path(settings.fix))
@@ -95,13 +110,15 @@ def inspect(values: dict[str, Any]) -> dict[str, Any]:
     if "train" in images.splits and (settings.fix or all(finding.severity != "error" for finding in findings)):
         listed = [*_flags(arguments, without=_IN_THE_LIST), "--samples", str(settings.fix)]
         data = listed if settings.fix else _flags(arguments)
-        command = ["hfcls", "train", *data, "--architecture", "simple_cnn", "--output_dir", f"runs/{name}"]
+        sized = [] if settings.image_size is None else ["--image_size", str(settings.image_size)]
+        data += [*_flags(augmentation), "--architecture", "simple_cnn", *sized]
+        command = ["hfcls", "train", *data, "--output_dir", f"runs/{name}"]
         print(f"to train    {shlex.join(command)}")
     return content
 
 
-def _plan(values: dict[str, Any]) -> tuple[DataArguments, InspectArguments, str, Path]:
-    """What is read, what is asked for, what the data set is called, and where the results go."""
+def _plan(values: dict[str, Any]) -> tuple[DataArguments, InspectArguments, AugmentationArguments, str, Path]:
+    """What is read, what is asked for, what is shown of augmentations, the data set's name, where the results go."""
     data = values.get("data")
     given = [name for name in _DATA_FLAGS if values.get(name)]
     if data is not None and given:
@@ -131,7 +148,21 @@ def _plan(values: dict[str, Any]) -> tuple[DataArguments, InspectArguments, str,
         _check_fix(Path(settings.fix), [*sources, *lists], overwrite=settings.overwrite)
     elif settings.overwrite:
         raise UserError("--overwrite would have no effect without --fix.")
-    return arguments, settings, name, output
+    return arguments, settings, only(AugmentationArguments, checked), name, output
+
+
+def _plan_augmentations(arguments: AugmentationArguments, settings: InspectArguments) -> Callable[..., Any] | None:
+    """What shows the augmentations that are asked for; None where none is."""
+    if all(value is None for value in vars(arguments).values()):
+        if settings.image_size is not None:
+            raise UserError(
+                "--image_size would have no effect: it goes with an augmentation, such as --augmentation standard."
+            )
+        return None
+    from hfcls.inspection.augmented import augment_some, build_plan
+
+    plan, dials = build_plan(arguments, settings.image_size)
+    return partial(augment_some, plan=plan, dials=dials, image_size=settings.image_size)
 
 
 def _check_fix(target: Path, sources: list[Path], *, overwrite: bool) -> None:
@@ -155,8 +186,8 @@ def _check_fix(target: Path, sources: list[Path], *, overwrite: bool) -> None:
             raise UserError(f"--fix would replace {path}: choose another name, or add --overwrite.")
 
 
-def _flags(arguments: DataArguments, *, without: frozenset[str] = frozenset()) -> list[str]:
-    """The data flags as they were given."""
+def _flags(arguments: DataArguments | AugmentationArguments, *, without: frozenset[str] = frozenset()) -> list[str]:
+    """The flags as they were given."""
     given = []
     for field in fields(arguments):
         value = getattr(arguments, field.name)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from hfcls.inspection.summary import channel_statistics, named_counts, verdict
 from hfcls.inspection.thumbnails import make_thumbnails
 from hfcls.pages.render import render_page
 from hfcls.pages.thumbnails import Thumbnail
+
+if TYPE_CHECKING:  # it needs transformers, which takes seconds
+    from hfcls.inspection.augmented import Augmented
 
 # Of one finding: pictures in all, pictures before the fold, images of one group, lines.
 MAX_PICTURES, OPEN_PICTURES, MAX_GROUP, MAX_ITEMS = 60, 18, 12, 200
@@ -35,6 +38,7 @@ def save_page(
     name: str,
     source: str,
     max_pixels: int,
+    augmented: "Augmented | None" = None,
     quiet: bool = False,
 ) -> None:
     """Writes the page.
@@ -43,13 +47,15 @@ def save_page(
         name: of the data set, for the title.
         source: in words, where it came from.
         max_pixels: of an image that is read.
+        augmented: images and their augmented selves, where they are to be shown.
         quiet: show no progress.
     """
     shown = [_chosen_groups(finding) for finding in findings]
     pictured = [row for groups in shown for rows in groups for row in rows]
     settings: dict[str, Any] = {"max_pixels": max_pixels, "quiet": quiet}
-    thumbnails = make_thumbnails(images, pictured, side=FINDING_SIDE, budget=PICTURE_BUDGET, **settings)
-    room = PICTURE_BUDGET - sum(len(picture.uri) for picture in thumbnails.values())
+    budget = PICTURE_BUDGET - (augmented.characters if augmented else 0)
+    thumbnails = make_thumbnails(images, pictured, side=FINDING_SIDE, budget=budget, **settings)
+    room = budget - sum(len(picture.uri) for picture in thumbnails.values())
     sheet = choose_sheet(images, facts)
     sheet_rows = [row for rows in sheet.values() for row in rows]
     sheet_pictures = make_thumbnails(images, sheet_rows, side=SHEET_SIDE, budget=room, **settings)
@@ -75,6 +81,7 @@ def save_page(
         "size_figures": _plot_sizes(facts),
         "pixel_figures": _plot_pixels(facts),
         "kinds": _show_kinds(facts),
+        "augmented": augmented and _show_augmented(augmented, images),
         "sheet": _show_sheet(images, sheet, sheet_pictures),
     }
     html = render_page(Path(__file__).with_name("page.html.j2"), context)
@@ -207,6 +214,20 @@ def _show_kinds(facts: Facts) -> list[tuple[str, list[tuple[str, int, float]]]]:
         ("Stored pixels", named_counts(facts.modes, facts.mode_of)),
     )
     return [(title, [(key, n, 100 * n / len(table)) for key, n in found.items()]) for title, found in kinds]
+
+
+def _show_augmented(augmented: "Augmented", images: Images) -> dict[str, Any]:
+    return {
+        "dials": augmented.described,
+        "side": augmented.side,
+        "seed": augmented.seed,
+        "mixes": augmented.mixes,
+        "left_out": augmented.left_out,
+        "rows": [
+            {"id": images.ids([row])[0], "label": images.label(row), "pictures": pictures}
+            for row, pictures in augmented.rows.items()
+        ],
+    }
 
 
 def _show_sheet(images: Images, sheet: dict[int, list[int]], thumbnails: dict[int, Thumbnail]) -> dict[str, Any]:

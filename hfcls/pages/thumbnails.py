@@ -28,13 +28,18 @@ class Thumbnail:
     pixelated: bool
 
 
-def make_thumbnail(image: Image.Image, *, side: int) -> Thumbnail:
-    """Scales an RGB image down until its longer side is `side` pixels; a smaller one keeps its size."""
+def make_thumbnail(image: Image.Image, *, side: int, quality: int | None = None) -> Thumbnail:
+    """Scales an RGB image down until its longer side is `side` pixels; a smaller one keeps its size.
+
+    Args:
+        quality: of the compression, where 100 loses nothing; what is enough to tell images apart if left out.
+    """
     pixelated = max(image.size) <= _PIXELATED_SIDE
     image = shrink(image, side)
     # From the bare pixels, since a saved image takes profile and comment along.
     buffer = BytesIO()
-    Image.fromarray(np.asarray(image)).save(buffer, "WEBP", quality=90 if pixelated else 72, method=2)
+    quality = quality or (90 if pixelated else 72)
+    Image.fromarray(np.asarray(image)).save(buffer, "WEBP", quality=quality, lossless=quality == 100, method=2)
     uri = "data:image/webp;base64," + b64encode(buffer.getvalue()).decode("ascii")
     return Thumbnail(uri, image.width, image.height, pixelated)
 
