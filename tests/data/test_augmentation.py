@@ -106,9 +106,9 @@ def test_translate_by_hand(edges: bool):
 
 
 def padded_reference(images: Tensor, change) -> Tensor:
-    """torchvision on images whose edges were repeated far enough, cut back to their size."""
-    far = 40
-    wide = torch.nn.functional.pad(images.float(), (far,) * 4, mode="replicate")
+    """torchvision on images that were mirrored at their borders, cut back to their size."""
+    far = min(SIZE)
+    wide = torch.from_numpy(np.pad(images.numpy(), ((0, 0), (0, 0), (far, far), (far, far)), mode="symmetric")).float()
     return F.center_crop(torch.stack([change(image, i) for i, image in enumerate(wide)]), list(images.shape[-2:]))
 
 
@@ -211,6 +211,10 @@ def test_noise_has_its_deviation():
         assert image.std() / 255 == pytest.approx(deviation, rel=0.02)
         assert image.mean() == pytest.approx(128, abs=1)
     salted = AUGMENTATIONS["salt_and_pepper"](0.5).change(grey.clone(), np.array([[0.1, 0.3], [0.0, 0.7]]))
+    coloured = pictures(1, (100, 100)).float()
+    for image, alike in ((grey[:1], True), (coloured, False)):
+        change = AUGMENTATIONS["gaussian_noise"](0.1).change(image, np.array([[0.05, 0.3]])) - image
+        assert torch.equal(change[:, 0], change[:, 1]) is alike  # grey stays grey
     assert (salted[0] != 128).float().mean() == pytest.approx(0.1, abs=0.01)
     assert torch.equal(salted[0, 0] != 128, salted[0, 2] != 128)  # whole pixels
     assert torch.equal(salted[1], grey[1])

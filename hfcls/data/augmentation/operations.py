@@ -18,7 +18,7 @@ Operation = Callable[[Tensor, np.ndarray], Tensor]
 
 def _warped(matrix: Callable[[np.ndarray, tuple[int, int]], np.ndarray]) -> Operation:
     def operation(images: Tensor, strengths: np.ndarray) -> Tensor:
-        return warp(images, matrix(strengths, (images.shape[-2], images.shape[-1])), edges=False)
+        return warp(images, matrix(strengths, (images.shape[-2], images.shape[-1])), mirror=False)
 
     return operation
 

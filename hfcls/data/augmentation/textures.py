@@ -101,7 +101,7 @@ class Blur:
 
 @dataclass(frozen=True)
 class GaussianNoise:
-    """Adds normal noise whose deviation is up to this fraction of full scale."""
+    """Adds normal noise whose deviation is up to this fraction of full scale; grey images stay grey."""
 
     most: float
     draws = 2
@@ -114,6 +114,8 @@ class GaussianNoise:
         """Adds the noise (Box and Muller 1958)."""
         first, second = pixel_uniforms(parameters[:, 1], images.shape, count=2, device=images.device)
         normal = (-2 * torch.log1p(-first)).sqrt_() * torch.cos(second * (2 * torch.pi))
+        without_colour = (images == images[:, :1]).all(3).all(2).all(1)
+        normal = torch.where(without_colour.view(-1, 1, 1, 1), normal[:, :1], normal)
         return (images + normal * column(parameters[:, 0] * 255, images)).clamp_(0, 255)
 
 

@@ -34,7 +34,7 @@ class RandomResizedCrop:
 
 @dataclass(frozen=True)
 class Zoom:
-    """Enlarges or shrinks by a factor in [1 - fraction, 1 + fraction]; the edge pixels are repeated."""
+    """Enlarges or shrinks by a factor in [1 - fraction, 1 + fraction]; beyond the border it is mirrored."""
 
     fraction: float
     draws = 1
@@ -50,7 +50,7 @@ class Zoom:
 
 @dataclass(frozen=True)
 class Rotation:
-    """Turns by up to this many degrees either way; the edge pixels are repeated."""
+    """Turns by up to this many degrees either way; beyond the border it is mirrored."""
 
     degrees: float
     draws = 1
@@ -66,7 +66,7 @@ class Rotation:
 
 @dataclass(frozen=True)
 class Shear:
-    """Slants the image sideways by up to this many degrees either way; the edge pixels are repeated."""
+    """Slants the image sideways by up to this many degrees either way; beyond the border it is mirrored."""
 
     degrees: float
     draws = 1
@@ -100,13 +100,13 @@ def affine(*rows: np.ndarray | float) -> np.ndarray:
     return matrices
 
 
-def warp(images: Tensor, matrices: np.ndarray, *, edges: bool = True) -> Tensor:
+def warp(images: Tensor, matrices: np.ndarray, *, mirror: bool = True) -> Tensor:
     """Samples each image where its matrix says, bilinearly.
 
     Args:
         images: float32 (N, C, H, W).
         matrices: float64 (N, 3, 3), see `Warp.matrix`.
-        edges: beyond the border the edge pixels are repeated; else it is black.
+        mirror: what lies beyond the border is the image mirrored; else it is black.
     """
     height, width = images.shape[-2:]
     # grid_sample counts from -1 to 1 across the image.
@@ -122,5 +122,5 @@ def warp(images: Tensor, matrices: np.ndarray, *, edges: bool = True) -> Tensor:
         + theta[:, None, None, :, 0] * x[:, None]
     )
     return nn.functional.grid_sample(
-        images, grid, mode="bilinear", padding_mode="border" if edges else "zeros", align_corners=False
+        images, grid, mode="bilinear", padding_mode="reflection" if mirror else "zeros", align_corners=False
     )
