@@ -78,6 +78,7 @@ _ROWS = (
     Entry("cifar_resnet20", "resnet", 269_722, 40_551_040, 32, 10, 2015, _RESNET, "hfcls", "cifar_resnet20"),
     Entry("cifar_resnet56", "resnet", 853_018, 125_485_696, 32, 10, 2015, _RESNET, "hfcls", "cifar_resnet56"),
     Entry("cifar_fast", "cnn", 1_972_792, 118_147_360, 32, 10, 2024, _AIRBENCH, "hfcls", "cifar_fast"),
+    Entry("cifar_fast_wide", "cnn", 9_918_776, 451_967_264, 32, 10, 2024, _AIRBENCH, "hfcls", "cifar_fast_wide"),
     Entry("crnn", "crnn", 10_020_746, 253_432_832, 32, 10, 2015, _CRNN, "hfcls", "crnn"),
     Entry("alexnet", "alexnet", 61_100_840, 714_188_480, 224, 1000, 2012, _ALEXNET, "torchvision", "alexnet"),
     Entry("vgg16", "vgg", 138_357_544, 15_470_264_320, 224, 1000, 2014, _VGG, "timm", "vgg16", "timm/vgg16.tv_in1k", _BSD),

@@ -61,6 +61,7 @@ ARCHITECTURES: Registry[Own] = Registry(
         "cifar_resnet20": Own(CifarResNet, {"depth": 20}),
         "cifar_resnet56": Own(CifarResNet, {"depth": 56}),
         "cifar_fast": Own(CifarFast),
+        "cifar_fast_wide": Own(CifarFast, {"widths": (128, 384, 512), "depth": 3}),
         "crnn": Own(CRNN),
     },
 )

@@ -15,12 +15,14 @@ class CifarFastConfig(NetworkConfig):
 
     Attributes:
         widths: channels of the three groups.
+        depth: convolutions in each group, 2 or 3; the last two of three have a connection around them.
         scale: factor on what the head reads, which keeps the first logits small.
     """
 
     model_type = "hfcls_cifar_fast"
 
     widths: tuple[int, ...] = (64, 256, 256)
+    depth: int = 2
     scale: float = 1 / 9
 
 
@@ -44,23 +46,30 @@ class Whitening(nn.Conv2d):
 class Group(nn.Module):
     """Convolution, 2x2 max pooling, normalization, GELU; convolution, normalization, GELU.
 
+    With three convolutions, the last two with normalization and a GELU between them, and a connection around both.
+
     Shape:
         (N, C, H, W) to (N, width, H // 2, W // 2).
     """
 
-    def __init__(self, channels: int, width: int):
+    def __init__(self, channels: int, width: int, depth: int = 2):
         super().__init__()
         self.conv1 = nn.Conv2d(channels, width, kernel_size=3, padding=1, bias=False)
         self.pool = nn.MaxPool2d(2)
         self.norm1 = _norm(width)
         self.conv2 = nn.Conv2d(width, width, kernel_size=3, padding=1, bias=False)
         self.norm2 = _norm(width)
+        self.conv3 = nn.Conv2d(width, width, kernel_size=3, padding=1, bias=False) if depth == 3 else None
+        self.norm3 = _norm(width) if depth == 3 else None
         self.activation = nn.GELU()
 
     def forward(self, inputs: Tensor) -> Tensor:
         """One group."""
         hidden = self.activation(self.norm1(self.pool(self.conv1(inputs))))
-        return self.activation(self.norm2(self.conv2(hidden)))
+        deeper = self.activation(self.norm2(self.conv2(hidden)))
+        if self.conv3 is None or self.norm3 is None:
+            return deeper
+        return self.activation(self.norm3(self.conv3(deeper)) + hidden)
 
 
 class CifarFast(Network):
@@ -68,8 +77,9 @@ class CifarFast(Network):
 
     From the paper: the layers, the frozen scales of the normalization, and the convolutions that start as identity.
     The whitening comes from the images that `whiten` is given, which training does first; before that its filters are
-    an orthonormal basis of brightness, colour and edges. 1,972,792 parameters with 10 classes. Takes any square size
-    of 9 pixels and more.
+    an orthonormal basis of brightness, colour and edges. 1,972,792 parameters with 10 classes; widths of 128, 384 and
+    512 with three convolutions a group, for the author's 0.96, have 9,918,776. Takes any square size of 9 pixels and
+    more.
     """
 
     config_class = CifarFastConfig
@@ -81,7 +91,7 @@ class CifarFast(Network):
         self.whitening = Whitening(config.num_channels)
         self.activation = nn.GELU()
         channels = [self.whitening.out_channels, *config.widths]
-        self.groups = nn.Sequential(*(Group(a, b) for a, b in pairwise(channels)))
+        self.groups = nn.Sequential(*(Group(a, b, config.depth) for a, b in pairwise(channels)))
         self.largest = nn.AdaptiveMaxPool2d(1)
         self.classifier = nn.Linear(channels[-1], config.num_labels, bias=False)
         self.post_init()

@@ -350,3 +350,27 @@ def test_resume_within_an_epoch_with_everything_on(image_folder: Path, tmp_path:
     assert int(checkpoints[1].name.split("-")[1]) % 5  # within an epoch of five steps
     train(values | {"output_dir": str(run), "resume_from_checkpoint": str(checkpoints[1]), "dataloader_num_workers": 2})
     assert (run / "model.safetensors").read_bytes() == expected
+
+
+def test_a_batch_finished_later_is_the_same(image_folder: Path):
+    """What an accelerator is left to do, done there, equals what is done beforehand."""
+    from hfcls.arguments import DataArguments
+    from hfcls.data.batches import BatchCollator, ImageDataset
+    from hfcls.data.labelled import load_data
+    from hfcls.data.transforms import Preprocessing
+    from hfcls.models import build_classifier
+
+    data = load_data(DataArguments(train_dir=str(image_folder))).splits["train"]
+    preprocessing = Preprocessing(build_classifier("simple_cnn", class_names=("a", "b", "c")).image_processor)
+    batch = ImageDataset(data, preprocessing).__getitems__(list(range(9)))
+    plan = AugmentationPlan(build_augmentations(AugmentationArguments(**EVERYTHING)), seed=1)
+    at_once = BatchCollator(preprocessing, plan, class_count=3)(dict(batch))
+    later = BatchCollator(preprocessing, plan, class_count=3, on_device=True)
+    waiting = later(dict(batch))
+    assert waiting["pixels"].dtype == torch.uint8
+    assert "pixel_values" not in waiting
+    finished = later.finish(waiting)
+    assert finished.keys() == at_once.keys() == {"pixel_values", "labels", "ids"}
+    assert torch.equal(finished["pixel_values"], at_once["pixel_values"])
+    assert torch.equal(finished["labels"], at_once["labels"])
+    torch.testing.assert_close(at_once["labels"].sum(1), torch.ones(9))

@@ -35,6 +35,10 @@ def test_the_two_halves_make_the_whole(name: str, size: tuple[int, int]):
     expected = processor(image, return_tensors="pt").pixel_values
     # float32 arithmetic in another order
     torch.testing.assert_close(preprocessing.normalize(pixels[None]), expected, atol=2e-6, rtol=0)
+    # whatever the layout in memory
+    two = torch.stack([pixels, pixels.flip(-1)])
+    otherwise = preprocessing.normalize(two.contiguous(memory_format=torch.channels_last))
+    assert torch.equal(otherwise, preprocessing.normalize(two))
 
 
 class Sized:
