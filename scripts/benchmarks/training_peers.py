@@ -16,6 +16,7 @@ from transformers import PreTrainedModel, Trainer, TrainingArguments, set_seed
 
 from hfcls.data.transforms import Preprocessing
 from hfcls.models import Classifier, build_classifier, has_layer_norm
+from hfcls.training.memory import keep_freed_memory
 
 
 def main(settings: dict[str, Any]) -> None:
@@ -32,6 +33,7 @@ def main(settings: dict[str, Any]) -> None:
         batches = endless(timm_loader(rows, batch_size, *look))
         train_by_loop(classifier.model, batches, settings)
     else:
+        keep_freed_memory()  # as `hfcls train` does: the limit is that of the hardware
         train_by_loop(classifier.model, same_batch(len(classifier.class_names), size, batch_size), settings)
 
 
@@ -44,7 +46,8 @@ def build(rows: Any, settings: dict[str, Any]) -> Classifier:
 
 def same_batch(class_count: int, size: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
     """No data at all."""
-    batch = torch.randn(batch_size, 3, size, size), torch.randint(class_count, (batch_size,))
+    images = torch.randn(batch_size, 3, size, size).contiguous(memory_format=torch.channels_last)
+    batch = images, torch.randint(class_count, (batch_size,))
     while True:
         yield batch
 

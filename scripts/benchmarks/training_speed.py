@@ -14,7 +14,7 @@ all images twice, since it keeps none for less. Where --steps is too small for a
     example, example-bf16    the shape of transformers' example: datasets, PIL, torchvision per sample, Trainer
     torchvision-v2           transforms v2 on uint8 tensors per sample, Trainer
     timm-loader              timm's loader, plain loop, in the best precision
-    synthetic[-bf16]         the limit: one batch over and over, plain loop, channels last, fused AdamW
+    synthetic[-bf16]         the limit: one batch over and over, plain loop, channels last, fused, freed memory kept
 """
 
 import argparse

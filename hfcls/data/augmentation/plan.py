@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any
 
@@ -37,7 +38,7 @@ class AugmentationPlan:
     @property
     def mixes(self) -> bool:
         """Whether labels become probabilities."""
-        return any(isinstance(step, Mix) for step in self.augmentations.values())
+        return bool(self._of_kind(Mix))
 
     def draw(self, keys: np.ndarray, epochs: np.ndarray, size: tuple[int, int]) -> dict[str, np.ndarray]:
         """Parameters by augmentation for the samples with these keys (N,) in these epochs (N,)."""
@@ -63,7 +64,7 @@ class AugmentationPlan:
         """
         for name, move in self._of_kind(Move):
             pixels = move.move(pixels, parameters[name])
-        if any(self._of_kind(Warp)) or any(self._of_kind(Change)):
+        if self._of_kind(Warp) or self._of_kind(Change):
             images = self._in_blocks(pixels, parameters, then)
         else:
             images = then(pixels)
@@ -80,7 +81,15 @@ class AugmentationPlan:
         return labels
 
     def _of_kind(self, kind: type) -> list[tuple[str, Any]]:
-        return [(name, step) for name, step in self.augmentations.items() if isinstance(step, kind)]
+        return self._by_kind[kind]
+
+    @cached_property
+    def _by_kind(self) -> dict[type, list[tuple[str, Any]]]:
+        """Found once: asking a protocol takes as long as drawing for a batch."""
+        return {
+            kind: [(name, step) for name, step in self.augmentations.items() if isinstance(step, kind)]
+            for kind in (Move, Warp, Change, Mix)
+        }
 
     def _in_blocks(self, pixels: Tensor, parameters: dict[str, np.ndarray], then: Callable[[Tensor], Tensor]) -> Tensor:
         count, size = len(pixels), (pixels.shape[2], pixels.shape[3])
