@@ -76,8 +76,10 @@ def _offsets(uniforms: np.ndarray, span: int | np.ndarray) -> np.ndarray:
 
 
 def _mirror(pixels: Tensor, chosen: np.ndarray, axis: int) -> Tensor:
-    mask = torch.from_numpy(chosen).to(pixels.device)
-    return torch.where(mask[:, None, None, None], pixels.flip(axis), pixels)
+    rows = torch.from_numpy(np.flatnonzero(chosen)).to(pixels.device)
+    mirrored = pixels.clone()
+    mirrored[rows] = pixels[rows].flip(axis)
+    return mirrored
 
 
 def translate(pixels: Tensor, offsets: np.ndarray, *, edges: bool) -> Tensor:

@@ -115,12 +115,9 @@ def warp(images: Tensor, matrices: np.ndarray, *, mirror: bool = True) -> Tensor
     theta = torch.from_numpy(scaled.astype(np.float32)).to(images.device)
     x = (torch.arange(width, device=images.device) * 2 + 1) / width - 1
     y = (torch.arange(height, device=images.device) * 2 + 1) / height - 1
-    # By broadcasting: affine_grid's matrix product takes as long as the sampling itself.
-    grid = (
-        theta[:, None, None, :, 1] * y[:, None, None]
-        + theta[:, None, None, :, 2]
-        + theta[:, None, None, :, 0] * x[:, None]
-    )
+    # By broadcasting, a plane for each coordinate: affine_grid takes as long as the sampling itself.
+    along, down = theta[:, :, :1] * x, theta[:, :, 1:2] * y + theta[:, :, 2:]
+    grid = (down[..., None] + along[:, :, None]).permute(0, 2, 3, 1)
     return nn.functional.grid_sample(
         images, grid, mode="bilinear", padding_mode="reflection" if mirror else "zeros", align_corners=False
     )
