@@ -31,7 +31,7 @@ def trained_run(request, mixed_folder, tmp_path_factory) -> Path:
             "train_dir": str(mixed_folder),
             **family_arguments(request.param, root),
             **{"output_dir": str(root / "run"), "use_cpu": True, "disable_tqdm": True, "shift": 0.2},
-            **{"num_train_epochs": 4, "learning_rate": 3e-2, "per_device_train_batch_size": 8, "save_total_limit": 4},
+            **{"num_train_epochs": 4, "learning_rate": 1e-2, "per_device_train_batch_size": 8, "save_total_limit": 4},
         }
     )
     return root / "run"
