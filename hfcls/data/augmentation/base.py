@@ -1,6 +1,7 @@
 """What an augmentation is; parameters are drawn apart from where they are applied."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -67,6 +68,35 @@ class Mix(Augmentation, Protocol):
     def shares(self, parameters: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """How much of each image is left, float64 (N,) in [0, 1]; that much of its label is left as well."""
         ...
+
+
+@dataclass(frozen=True)
+class Chance:
+    """What is done with a probability, in [0, 1]."""
+
+    probability: float
+    draws = 1
+
+    def parameters(self, uniforms: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """bool (N,): whether it is done."""
+        return uniforms[:, 0] < self.probability
+
+
+@dataclass(frozen=True)
+class Factor:
+    """What is done by a factor in [1 - most, 1 + most]."""
+
+    most: float
+    draws = 1
+
+    def parameters(self, uniforms: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """float (N,): the factor, 0 or more."""
+        return np.maximum(1 + spread(uniforms[:, 0], self.most), 0)
+
+
+def spread(uniforms: np.ndarray, most: float) -> np.ndarray:
+    """From [0, 1) to [-most, most)."""
+    return (2 * uniforms - 1) * most
 
 
 def column(values: np.ndarray, images: Tensor) -> Tensor:

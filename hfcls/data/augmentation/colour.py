@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hfcls.data.augmentation.base import change_some, column
-from hfcls.data.augmentation.warps import spread
+from hfcls.data.augmentation.base import Chance, Factor, change_some, column, spread
 
 # ITU-R 601 luma, as Pillow and torchvision weigh it.
 _LUMA = (0.2989, 0.587, 0.114)
@@ -55,19 +54,7 @@ def adjust_hue(images: Tensor, turns: np.ndarray) -> Tensor:
     return top - chroma * torch.minimum(places, 4 - places).clamp_(0, 1)
 
 
-@dataclass(frozen=True)
-class _Jitter:
-    """A factor in [1 - most, 1 + most]."""
-
-    most: float
-    draws = 1
-
-    def parameters(self, uniforms: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """float (N,): the factor, 0 or more."""
-        return np.maximum(1 + spread(uniforms[:, 0], self.most), 0)
-
-
-class Brightness(_Jitter):
+class Brightness(Factor):
     """Multiplies all values by a factor in [1 - most, 1 + most]."""
 
     def change(self, images: Tensor, parameters: np.ndarray) -> Tensor:
@@ -75,7 +62,7 @@ class Brightness(_Jitter):
         return adjust_brightness(images, parameters)
 
 
-class Contrast(_Jitter):
+class Contrast(Factor):
     """Multiplies the distance from the image's mean grey by a factor in [1 - most, 1 + most]."""
 
     def change(self, images: Tensor, parameters: np.ndarray) -> Tensor:
@@ -83,7 +70,7 @@ class Contrast(_Jitter):
         return adjust_contrast(images, parameters)
 
 
-class Saturation(_Jitter):
+class Saturation(Factor):
     """Multiplies the distance from grey by a factor in [1 - most, 1 + most]."""
 
     def change(self, images: Tensor, parameters: np.ndarray) -> Tensor:
@@ -107,16 +94,8 @@ class Hue:
         return adjust_hue(images, parameters)
 
 
-@dataclass(frozen=True)
-class Grey:
+class Grey(Chance):
     """Takes all colour away with the given probability."""
-
-    probability: float
-    draws = 1
-
-    def parameters(self, uniforms: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """bool (N,)."""
-        return uniforms[:, 0] < self.probability
 
     def change(self, images: Tensor, parameters: np.ndarray) -> Tensor:
         """Grey where chosen."""

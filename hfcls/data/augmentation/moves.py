@@ -6,33 +6,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hfcls.data.augmentation.base import Chance
 
-@dataclass(frozen=True)
-class HorizontalFlip:
+
+class HorizontalFlip(Chance):
     """Mirrors left and right with the given probability in [0, 1]."""
-
-    probability: float
-    draws = 1
-
-    def parameters(self, uniforms: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """bool (N,): whether to mirror."""
-        return uniforms[:, 0] < self.probability
 
     def move(self, pixels: Tensor, parameters: np.ndarray) -> Tensor:
         """Mirrors the chosen images."""
         return _mirror(pixels, parameters, -1)
 
 
-@dataclass(frozen=True)
-class VerticalFlip:
+class VerticalFlip(Chance):
     """Turns upside down with the given probability in [0, 1]."""
-
-    probability: float
-    draws = 1
-
-    def parameters(self, uniforms: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """bool (N,): whether to turn."""
-        return uniforms[:, 0] < self.probability
 
     def move(self, pixels: Tensor, parameters: np.ndarray) -> Tensor:
         """Turns the chosen images."""

@@ -10,9 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from hfcls.data.augmentation.base import change_some, column
+from hfcls.data.augmentation.base import Factor, change_some, column
 from hfcls.data.augmentation.colour import blend
-from hfcls.data.augmentation.warps import spread
 from hfcls.data.draws import pixel_uniforms
 
 
@@ -66,16 +65,8 @@ def jpeg(images: Tensor, qualities: np.ndarray) -> Tensor:
     return torch.stack(results).to(images.device, images.dtype)
 
 
-@dataclass(frozen=True)
-class Sharpen:
+class Sharpen(Factor):
     """Sharpens or smooths by a factor in [1 - most, 1 + most]."""
-
-    most: float
-    draws = 1
-
-    def parameters(self, uniforms: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """float (N,): the factor, 0 or more."""
-        return np.maximum(1 + spread(uniforms[:, 0], self.most), 0)
 
     def change(self, images: Tensor, parameters: np.ndarray) -> Tensor:
         """Sharper or smoother."""

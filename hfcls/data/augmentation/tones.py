@@ -1,12 +1,10 @@
 """Changes that look each value up in a table. All images are float32 (N, C, H, W) in [0, 255]."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from hfcls.data.augmentation.base import change_some, column
+from hfcls.data.augmentation.base import Chance, change_some, column
 
 
 def invert(images: Tensor) -> Tensor:
@@ -49,16 +47,8 @@ def equalize(images: Tensor) -> Tensor:
     return table.gather(1, values).view_as(images).to(images.dtype)
 
 
-@dataclass(frozen=True)
-class Equalize:
+class Equalize(Chance):
     """Equalizes the histogram of each channel with the given probability."""
-
-    probability: float
-    draws = 1
-
-    def parameters(self, uniforms: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """bool (N,)."""
-        return uniforms[:, 0] < self.probability
 
     def change(self, images: Tensor, parameters: np.ndarray) -> Tensor:
         """Equalized where chosen."""

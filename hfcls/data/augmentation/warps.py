@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hfcls.data.augmentation.base import spread
+
 
 @dataclass(frozen=True)
 class RandomResizedCrop:
@@ -78,11 +80,6 @@ class Shear:
     def matrix(self, parameters: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """Slants about the centre."""
         return affine(1, np.tan(np.radians(parameters)), 0, 0, 1, 0)
-
-
-def spread(uniforms: np.ndarray, most: float) -> np.ndarray:
-    """From [0, 1) to [-most, most)."""
-    return (2 * uniforms - 1) * most
 
 
 def rotation(degrees: np.ndarray) -> np.ndarray:
