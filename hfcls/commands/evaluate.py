@@ -50,9 +50,8 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     """
     from accelerate import Accelerator
 
-    from hfcls.data.batches import BatchCollator, ImageDataset
+    from hfcls.data.batches import BatchCollator
     from hfcls.data.pictures import Pictures
-    from hfcls.data.pixel_cache import contents_of
     from hfcls.data.transforms import Preprocessing
     from hfcls.evaluation.measure import headline_text, measure_split
     from hfcls.evaluation.report import save_report
@@ -64,12 +63,8 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     name = str(values["model"])
     values = build_parser().check({key: value for key, value in values.items() if key != "model"})
     arguments = only(EvaluateArguments, values)
-    if arguments.per_device_eval_batch_size < 1 or arguments.dataloader_num_workers < 0:
-        raise UserError("--per_device_eval_batch_size is a whole number from 1 on, --dataloader_num_workers from 0 on.")
     formats = check_formats(arguments.figures)
-    output = Path(arguments.output_dir) if arguments.output_dir else _default_output(name, values)
-    if (output / "run.yaml").is_file():
-        raise UserError(f"--output_dir {output} is a run: its own figures would be lost. Choose another place.")
+    output = _output(name, values, arguments)
     loaded, summary = _data(name, values, arguments.split)
     accelerator = Accelerator(cpu=arguments.use_cpu)
     classifier = load_classifier(
@@ -78,9 +73,7 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     model = average_views(classifier.model, arguments.tta)
     preprocessing = Preprocessing(classifier.image_processor)
     data = _in_order_of_model(loaded.splits[arguments.split], classifier, name)
-    cache = contents_of(loaded.splits, preprocessing).open()  # where a training has built one
-    dataset = ImageDataset(data, preprocessing, max_pixels=loaded.max_image_pixels, cache=cache)
-    dataset.class_names = classifier.class_names
+    dataset = _dataset(data, loaded, preprocessing, classifier.class_names)
     first = accelerator.is_main_process
     if first:
         for notice in (*loaded.notices, *classifier.notices):
@@ -110,6 +103,31 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
         report = save_report(output, pictures=pictures, figures=formats)
         print(f"\n{arguments.split:<10}  {headline_text(measured)}\n\nresults     {output}\nreport      {report}")
     return content
+
+
+def _output(model: str, values: dict[str, Any], arguments: EvaluateArguments) -> Path:
+    """Where the results go.
+
+    Raises:
+        UserError: they would replace a run's own, or a flag is out of range.
+    """
+    if arguments.per_device_eval_batch_size < 1 or arguments.dataloader_num_workers < 0:
+        raise UserError("--per_device_eval_batch_size is a whole number from 1 on, --dataloader_num_workers from 0 on.")
+    output = Path(arguments.output_dir) if arguments.output_dir else _default_output(model, values)
+    if (output / "run.yaml").is_file():
+        raise UserError(f"--output_dir {output} is a run: its own figures would be lost. Choose another place.")
+    return output
+
+
+def _dataset(data: Any, loaded: Any, preprocessing: Any, class_names: tuple[str, ...]) -> Any:
+    """The split in the classifier's size, from the cache where a training has built one."""
+    from hfcls.data.batches import ImageDataset
+    from hfcls.data.pixel_cache import contents_of
+
+    cache = contents_of(loaded.splits, preprocessing).open()
+    dataset = ImageDataset(data, preprocessing, max_pixels=loaded.max_image_pixels, cache=cache)
+    dataset.class_names = class_names
+    return dataset
 
 
 def _data(model: str, values: dict[str, Any], split: str) -> tuple[Any, dict[str, Any]]:
