@@ -10,7 +10,7 @@ from hfcls.errors import UserError
 from hfcls.models import build_classifier
 from hfcls.training.callbacks import EarlyStopping
 from hfcls.training.optimizers import parameter_groups
-from hfcls.training.settings import build_training_arguments
+from hfcls.training.settings import build_training_arguments, choose_bf16
 
 
 def test_biases_norms_and_tokens_keep_their_size():
@@ -72,3 +72,21 @@ def test_bf16_needs_the_hardware(monkeypatch):
         build_training_arguments({"output_dir": "x", "bf16": True, "use_cpu": True}, has_validation=True)
     automatic = build_training_arguments({"output_dir": "x", "use_cpu": True}, has_validation=True)
     assert automatic.bf16 is False
+
+
+def test_bf16_by_itself_where_network_and_processor_gain(monkeypatch):
+    if torch.cuda.is_available() or torch.backends.mps.is_available():
+        pytest.skip("for machines without an accelerator")
+    plain, depthwise = (
+        build_classifier(name, class_names=("a", "b"), image_size=32).model
+        for name in ("simple_cnn", "mobilenetv2_100")
+    )
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    assert choose_bf16({}, plain)["bf16"] is True
+    assert choose_bf16({}, depthwise)["bf16"] is False
+    assert choose_bf16({"bf16": False}, plain)["bf16"] is False
+    chosen = build_training_arguments({"output_dir": "x", **choose_bf16({}, plain)}, has_validation=True)
+    assert chosen.bf16
+    assert chosen.device.type == "cpu"
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    assert choose_bf16({}, plain)["bf16"] is False
