@@ -223,6 +223,7 @@ def _finish(run_dir: Path, start: Any, result: Any, say: Any) -> dict[str, Any]:
 
 
 def _headline(start: Any, summary: dict[str, Any]) -> str:
+    from hfcls.data.augmentation import describe_dials
     from hfcls.models import describe_steps
 
     config, training = start.classifier.model.config, start.training
@@ -232,10 +233,7 @@ def _headline(start: Any, summary: dict[str, Any]) -> str:
     length = f"{training.max_steps} steps" if training.max_steps > 0 else _epochs(training)
     processes = f" in each of {training.world_size} processes" if training.world_size > 1 else ""
     optim = getattr(training.optim, "value", training.optim)
-    changes = vars(only(AugmentationArguments, start.values)).items()
-    augmented = [
-        f"{name} {value if isinstance(value, str) else format(value, 'g')}" for name, value in changes if value
-    ]
+    augmented = describe_dials(vars(only(AugmentationArguments, start.values)))
     prepared = describe_steps(start.classifier.image_processor)
     lines = [
         f"data      {summary['source']}: {len(summary['class_names'])} classes; {sizes}",
@@ -247,7 +245,7 @@ def _headline(start: Any, summary: dict[str, Any]) -> str:
         f"learning rate {training.learning_rate:g} ({training.lr_scheduler_type.value}), "
         f"weight decay {training.weight_decay:g}, label smoothing {training.label_smoothing_factor:g}, "
         f"seed {training.seed}, {'bf16' if training.bf16 else 'fp32'}",
-        f"augment   {', '.join(augmented) or 'none'}",
+        f"augment   {augmented or 'none'}",
         *([f"chosen    {start.chosen}"] if start.chosen else []),
     ]
     return "\n".join(lines)

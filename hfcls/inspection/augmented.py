@@ -13,7 +13,13 @@ from torch import Tensor
 from transformers import ViTImageProcessor
 
 from hfcls.arguments import AugmentationArguments
-from hfcls.data.augmentation import AUGMENTATIONS, AugmentationPlan, build_augmentations, expand_preset
+from hfcls.data.augmentation import (
+    AugmentationPlan,
+    build_augmentations,
+    describe_dials,
+    dials_in_effect,
+    expand_preset,
+)
 from hfcls.data.content import map_images, sample_keys
 from hfcls.data.decode import decode_image
 from hfcls.data.transforms import Preprocessing
@@ -71,8 +77,7 @@ class Augmented:
     @property
     def described(self) -> str:
         """The dials in words, as a training prints them."""
-        values = {name: value if isinstance(value, str) else f"{value:g}" for name, value in self.dials.items()}
-        return ", ".join(f"{name} {value}" for name, value in values.items())
+        return describe_dials(self.dials)
 
     @property
     def summary(self) -> str:
@@ -93,8 +98,7 @@ def build_plan(arguments: AugmentationArguments, image_size: int | None) -> tupl
     """
     if image_size is not None and not 1 <= image_size <= MAX_SIDE:
         raise UserError(f"--image_size is {image_size}: expected 1 to {MAX_SIDE} pixels.")
-    dials = expand_preset(arguments)
-    dials = {name: dials[name] for name in AUGMENTATIONS if dials.get(name) not in (None, 0, "none")}
+    dials = dials_in_effect(expand_preset(arguments))
     if not dials:
         name, value = next((name, value) for name, value in vars(arguments).items() if value is not None)
         text = value if isinstance(value, str) else f"{value:g}"

@@ -81,16 +81,24 @@ def expand_preset(arguments: AugmentationArguments) -> dict[str, Any]:
     return dials
 
 
+def dials_in_effect(dials: dict[str, Any]) -> dict[str, Any]:
+    """Those that change anything, in the order of the table."""
+    return {name: dials[name] for name in AUGMENTATIONS if dials.get(name) not in (None, 0, "none")}
+
+
+def describe_dials(dials: dict[str, Any]) -> str:
+    """Those that change anything in words, such as ``horizontal_flip 0.5, policy augmix``; empty where none does."""
+    listed = dials_in_effect(dials).items()
+    return ", ".join(f"{name} {value if isinstance(value, str) else format(value, 'g')}" for name, value in listed)
+
+
 def build_augmentations(arguments: AugmentationArguments) -> dict[str, Augmentation]:
     """The augmentations that the flags ask for, by name and in the order of the table.
 
     Raises:
         UserError: an unknown preset or policy, or a value out of range.
     """
-    dials = expand_preset(arguments)
-    built = {
-        name: make(dials[name]) for name, make in AUGMENTATIONS.items() if dials.get(name) not in (None, 0, "none")
-    }
+    built = {name: AUGMENTATIONS[name](value) for name, value in dials_in_effect(expand_preset(arguments)).items()}
     if {"mixup", "cutmix"} <= built.keys():
         built["mixup"] = OneOf(built["mixup"], built.pop("cutmix"))
     return built
@@ -107,5 +115,7 @@ __all__ = [
     "Move",
     "Warp",
     "build_augmentations",
+    "describe_dials",
+    "dials_in_effect",
     "expand_preset",
 ]
