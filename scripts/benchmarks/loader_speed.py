@@ -165,7 +165,10 @@ def build_hfcls(settings: dict[str, Any]) -> tuple[Iterator[tuple[Any, ...]], in
     from hfcls.data.augmentation import AugmentationPlan, build_augmentations
     from hfcls.data.batches import BatchCollator, EpochSampler
     from hfcls.data.labelled import load_data
+    from hfcls.training.memory import keep_freed_memory
     from hfcls.training.start import prepare_training
+
+    keep_freed_memory()  # as `hfcls train` does
 
     none = {"validation_fraction": 0.0, "test_fraction": 0.0}
     data = DataArguments(train_dir=settings["data"], max_train_samples=settings["images"], **none)

@@ -62,12 +62,7 @@ class AugmentationPlan:
         Returns:
             What `then` makes, mixed.
         """
-        for name, move in self._of_kind(Move):
-            pixels = move.move(pixels, parameters[name])
-        if self._of_kind(Warp) or self._of_kind(Change):
-            images = self._in_blocks(pixels, parameters, then)
-        else:
-            images = then(pixels)
+        images = self._in_blocks(pixels, parameters, then)
         for name, mix in self._of_kind(Mix):
             images = mix.mix(images, parameters[name])
         return images
@@ -93,21 +88,40 @@ class AugmentationPlan:
 
     def _in_blocks(self, pixels: Tensor, parameters: dict[str, np.ndarray], then: Callable[[Tensor], Tensor]) -> Tensor:
         count, size = len(pixels), (pixels.shape[2], pixels.shape[3])
-        matrices = np.broadcast_to(np.eye(3), (count, 3, 3))
-        warps = self._of_kind(Warp)
-        for name, step in warps:
-            # From the last one back to the image.
-            matrices = matrices @ step.matrix(parameters[name], size)
+        matrices = self._matrices(parameters, count, size)
         block = max(_BLOCK // pixels[:1].numel(), 1) if pixels.device.type == "cpu" else count
-        parts = []
+        result: Tensor | None = None
         for at in range(0, count, block):
             rows = slice(at, at + block)
-            images = pixels[rows].to(torch.float32, memory_format=torch.contiguous_format)
-            images = warp(images, matrices[rows]) if warps else images
+            images = pixels[rows]
+            for name, move in self._of_kind(Move):
+                images = move.move(images, parameters[name][rows])
+            if matrices is not None or self._of_kind(Change):
+                images = images.to(torch.float32, memory_format=torch.contiguous_format)
+            if matrices is not None:
+                images = warp(images, matrices[rows])
             for name, change in self._of_kind(Change):
                 images = change.change(images, parameters[name][rows])
-            parts.append(then(images))
-        return torch.cat(parts) if len(parts) > 1 else parts[0]
+            made = then(images)
+            if len(made) == count:
+                return made
+            if result is None:
+                result = torch.empty_like(made[:1].expand(count, -1, -1, -1), memory_format=_layout(made))
+            result[rows] = made
+        return then(pixels) if result is None else result
+
+    def _matrices(self, parameters: dict[str, np.ndarray], count: int, size: tuple[int, int]) -> np.ndarray | None:
+        """Those of all affine maps as one, (N, 3, 3); None where there is none."""
+        product: np.ndarray | None = None
+        for name, step in self._of_kind(Warp):
+            # From the last one back to the image.
+            matrix = np.broadcast_to(step.matrix(parameters[name], size), (count, 3, 3))
+            product = matrix if product is None else product @ matrix
+        return product
+
+
+def _layout(images: Tensor) -> torch.memory_format:
+    return torch.channels_last if images.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
 
 
 def _stream(name: str) -> int:
