@@ -172,9 +172,8 @@ def _resolve(start: Any) -> dict[str, Any]:
         value = getattr(start.training, flag.name)
         value = value.to_dict() if hasattr(value, "to_dict") else getattr(value, "value", value)
         resolved[flag.name] = None if flag.name == "resume_from_checkpoint" else value
-    # As the user said: bfloat16 sets it for a machine without an accelerator, which the next one may have.
-    resolved["use_cpu"] = bool(start.values.get("use_cpu"))
-    # Chosen anew by each machine.
+    # As the user said, since each machine chooses anew.
+    resolved |= {"use_cpu": bool(start.values.get("use_cpu")), "bf16": start.values.get("bf16", "auto")}
     resolved["dataloader_num_workers"] = start.values.get("dataloader_num_workers")
     idle = {"num_train_epochs"} if start.loaded.stream is not None else set()
     if "validation" not in start.loaded.splits:

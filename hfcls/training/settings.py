@@ -64,7 +64,7 @@ def build_training_arguments(
     if "greater_is_better" not in given:
         filled["greater_is_better"] = metric != "loss" and METRICS[metric].greater_is_better
     filled["bf16"] = _bf16(filled["bf16"], use_cpu=bool(filled.get("use_cpu")), fp16=bool(filled.get("fp16")))
-    if filled["bf16"] and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
+    if filled["bf16"] and _on_cpu(filled):
         filled["use_cpu"] = True  # without this word Trainer takes bf16 for a mistake
     if filled.get("report_to") is not None:
         _check_reporters(filled["report_to"])
@@ -145,7 +145,7 @@ def _bf16(wanted: bool | str, *, use_cpu: bool, fp16: bool) -> bool:
     if wanted is False:
         return False
     on_cuda = torch.cuda.is_available() and not use_cpu
-    on_cpu = not on_cuda and not torch.backends.mps.is_available()
+    on_cpu = _on_cpu({"use_cpu": use_cpu})
     has = _cpu_has_bf16() if on_cpu else not on_cuda or torch.cuda.is_bf16_supported(including_emulation=False)
     if wanted == "auto":
         return on_cuda and has and not fp16
@@ -163,10 +163,13 @@ def choose_bf16(values: dict[str, Any], model: nn.Module) -> dict[str, Any]:
     depthwise convolutions 0.7 to 1.15 times, so that these stay in float32).
     """
     automatic = values.get("bf16") in (None, "auto") and not values.get("fp16")
-    on_cpu = values.get("use_cpu") or not (torch.cuda.is_available() or torch.backends.mps.is_available())
-    if not automatic or not on_cpu:
+    if not automatic or not _on_cpu(values):
         return values
     return {**values, "bf16": _cpu_has_bf16() and not (has_depthwise_convolutions(model) and has_batch_norm(model))}
+
+
+def _on_cpu(values: dict[str, Any]) -> bool:
+    return bool(values.get("use_cpu")) or not torch.accelerator.is_available()
 
 
 def _cpu_has_bf16() -> bool:

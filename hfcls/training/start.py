@@ -87,9 +87,8 @@ def prepare_training(values: dict[str, Any], loaded: LabelledData, *, before: di
     values, chosen = fill_in(values | steps_of(classifier.image_processor), situation, before=before)
     values = values | expand_preset(only(AugmentationArguments, values))
     if before is not None and values.get("bf16") in (None, "auto"):
-        values = {**values, "bf16": bool(before.get("bf16"))}
-    values = choose_bf16(values, classifier.model)
-    training = build_training_arguments(values, **settled)
+        values = {**values, "bf16": before.get("bf16", "auto")}
+    training = build_training_arguments(choose_bf16(values, classifier.model), **settled)
     preprocessing = Preprocessing(classifier.image_processor)
     splits = build_datasets(loaded, preprocessing, only(DataArguments, values), training)
     return Start(values, chosen, classifier, loaded, training, preprocessing, splits, pretrained)

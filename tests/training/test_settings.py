@@ -90,3 +90,7 @@ def test_bf16_by_itself_where_network_and_processor_gain(monkeypatch):
     assert chosen.device.type == "cpu"
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     assert choose_bf16({}, plain)["bf16"] is False
+    # Another kind of accelerator is not taken for a processor.
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    assert choose_bf16({}, plain) == {}
