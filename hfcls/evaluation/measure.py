@@ -7,7 +7,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from hfcls.evaluation.predict import predict
-from hfcls.evaluation.speed import measure_speed
+from hfcls.evaluation.speed import describe_training, measure_speed
 from hfcls.files import write_json
 from hfcls.metrics import compute_metrics, flat_metrics
 
@@ -91,7 +91,7 @@ def write_results(
         speed[f"{prefix}_samples_per_second"] = figures[f"{prefix}_samples_per_second"]
     shown = splits.get("test") or splits.get("validation") or splits["train"]
     speed |= measure_speed(result.model, shown, collator, device=device)
-    content = {"splits": measured, "speed": speed}
+    content = {"splits": measured, "speed": speed, "training": describe_training(result.accelerator)}
     write_json(run_dir / "train_results.json", train)
     for split, figures in flat.items():
         write_json(run_dir / f"{'eval' if split == 'validation' else split}_results.json", figures)

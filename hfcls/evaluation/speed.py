@@ -1,14 +1,20 @@
-"""How fast a classifier is and how much memory it takes."""
+"""How fast a classifier is, how much memory it takes, and on what."""
 
 import platform
 import resource
 import sys
 import time
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from torch import nn
+
+# What the figures of a training hang on.
+_PACKAGES = ("hfcls", "torch", "torchvision", "transformers", "timm", "datasets", "accelerate", "pillow", "numpy")
 
 
 def measure_speed(model: nn.Module, dataset: Any, collator: Any, *, device: torch.device) -> dict[str, Any]:
@@ -53,3 +59,20 @@ def describe_hardware(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     capability = torch.backends.cpu.get_cpu_capability()
     return f"{torch.get_num_threads()} CPU threads, {platform.machine()}, {capability}"
+
+
+def describe_training(accelerator: Accelerator) -> dict[str, Any]:
+    """When, in which precision, in how many processes and with which versions a training has run, for a record."""
+    versions = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {
+        "finished": datetime.now(UTC).date().isoformat(),
+        "precision": {"no": "fp32"}.get(accelerator.mixed_precision, accelerator.mixed_precision),
+        "processes": accelerator.num_processes,
+        "hardware": describe_hardware(accelerator.device),
+        "versions": versions,
+    }
