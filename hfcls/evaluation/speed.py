@@ -58,7 +58,8 @@ def describe_hardware(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     capability = torch.backends.cpu.get_cpu_capability()
-    return f"{torch.get_num_threads()} CPU threads, {platform.machine()}, {capability}"
+    threads = torch.get_num_threads()
+    return f"{threads} CPU thread{'' if threads == 1 else 's'}, {platform.machine()}, {capability}"
 
 
 def describe_training(accelerator: Accelerator) -> dict[str, Any]:
