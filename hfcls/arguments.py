@@ -84,7 +84,7 @@ class ModelArguments:
         help="even out the contrast of each image, place by place (CLAHE), with this clip limit, such as 2; 0: none"
     )
     sharpen_input: float | None = flag(
-        help="sharpen each image by an unsharp mask of this amount, such as 0.5; 0: none"
+        help="sharpen each image by an unsharp mask of this amount, such as 0.5, from 0.01 to 10; 0: none"
     )
     trust_remote_code: bool = flag(False, help="run the Python files that come with --model_name_or_path")
     allow_pickle: bool = flag(False, help="also read weights that are not safetensors")

@@ -71,13 +71,17 @@ class Preprocessing:
         return self._resize(image)
 
     def normalize(self, pixels: Tensor) -> Tensor:
-        """uint8 (N, 3, H, W) to ``pixel_values``, float32 (N, 3, H, W)."""
+        """uint8 (N, 3, H, W) to ``pixel_values``, float32 (N, 3, H, W).
+
+        Of a processor that neither scales nor normalizes these are the pixels, from 0 to 255.
+        """
         if self._standard:
             return self._normalize(pixels)
         # A processor with a way of its own (other channel order, two scalings): let it do that half itself.
-        return self._processor(
-            list(pixels), do_resize=False, do_center_crop=False, do_pad=False, return_tensors="pt"
-        ).pixel_values
+        if isinstance(self._processor, HardImageProcessor):
+            return self._processor.normalize(pixels).float()
+        output = self._processor(list(pixels), do_resize=False, do_center_crop=False, do_pad=False, return_tensors="pt")
+        return output.pixel_values.float()
 
     def _normalize(self, pixels: Tensor) -> Tensor:
         mean, std = (
@@ -136,7 +140,7 @@ class Preprocessing:
         return output.pixel_values[0].to(torch.uint8)
 
     def _reference(self, image: Image.Image) -> Tensor:
-        return self._processor(image, return_tensors="pt").pixel_values
+        return self._processor(image, return_tensors="pt").pixel_values.float()
 
 
 def _describe(image_processor: Any, resized: list[Tensor]) -> str:

@@ -1,10 +1,12 @@
 """Which steps for hard images stand before a network: asked for, brought by a checkpoint, in words."""
 
+import copy
 import math
 from dataclasses import replace
 from typing import Any
 
-from PIL import Image
+import torch
+from PIL import Image, ImageOps
 from transformers.image_processing_utils import BaseImageProcessor
 
 from hfcls.arguments import ModelArguments
@@ -16,6 +18,11 @@ from hfcls.structures import ImageSpec
 # The flags, in the order in which they take effect; what each is where it is off.
 _OFF: dict[str, Any] = {"letterbox": False, "colour_normalization": "none", "clahe": 0.0, "sharpen_input": 0.0}
 
+# Pillow takes the amount in whole percent, in a C integer.
+SHARPEN_RANGE = (0.01, 10.0)
+# Red, green and blue that tell scale, offset and order of the channels.
+_COLOURS = ("black", "white", (250, 120, 30))
+
 
 def asked_steps(arguments: ModelArguments) -> dict[str, Any]:
     """The flags that were given.
@@ -24,9 +31,12 @@ def asked_steps(arguments: ModelArguments) -> dict[str, Any]:
         UserError: a value out of range.
     """
     steps = {name: getattr(arguments, name) for name in _OFF if getattr(arguments, name) is not None}
-    for name in ("clahe", "sharpen_input"):
-        if not 0 <= steps.get(name, 0) < math.inf:
-            raise UserError(f"--{name} is {steps[name]:g}: expected a number above 0, or 0 for none.")
+    if not 0 <= steps.get("clahe", 0) < math.inf:
+        raise UserError(f"--clahe is {steps['clahe']:g}: expected a number above 0, or 0 for none.")
+    least, most = SHARPEN_RANGE
+    amount = steps.get("sharpen_input", 0)
+    if amount != 0 and not least <= amount <= most:
+        raise UserError(f"--sharpen_input is {amount:g}: expected {least:g} to {most:g}, or 0 for none.")
     return steps
 
 
@@ -54,6 +64,9 @@ def prepare_images(classifier: Classifier, spec: ImageSpec, steps: dict[str, Any
     Args:
         spec: of the classifier's own processor.
         steps: as `asked_steps` returns them.
+
+    Raises:
+        UserError: its processor makes other values of the same pixels, which its network learned from.
     """
     old = classifier.image_processor
     if not steps or (not steps_of(old) and all(value == _OFF[name] for name, value in steps.items())):
@@ -65,7 +78,8 @@ def prepare_images(classifier: Classifier, spec: ImageSpec, steps: dict[str, Any
         resample=_interpolation(old),
         **{**steps_of(old), **steps},
     )
-    notices = ["The whole image is resized: no margin of it is cut away any more."] if _crops(old) else []
+    _check_values(old, processor, spec, steps)
+    notices = ["The whole image is resized: no margin of it is cut away any more."] if _crops(old, spec) else []
     if classifier.model.config.model_type == "timm_wrapper":
         _name_in_config(classifier.model.config)
     return replace(classifier, image_processor=processor, notices=(*classifier.notices, *notices))
@@ -91,7 +105,53 @@ def _interpolation(processor: Any) -> int:
     return Image.Resampling.BILINEAR if resample is None else int(resample)
 
 
-def _crops(processor: Any) -> bool:
-    if hasattr(processor, "val_transforms"):
-        return processor.data_config["crop_mode"] != "squash" or processor.data_config["crop_pct"] != 1
-    return bool(getattr(processor, "do_center_crop", False))
+def _check_values(old: Any, new: HardImageProcessor, spec: ImageSpec, steps: dict[str, Any]) -> None:
+    """Compares what both make of images of one colour, which no crop or resize changes.
+
+    Raises:
+        UserError: see `prepare_images`.
+    """
+    height, width = spec.size
+    step = 1 / (255 * torch.tensor(spec.std).view(-1, 1, 1))
+    for colour in _COLOURS:
+        image = Image.new("RGB", (width, height), colour)
+        off = (_values(_without_steps(old), image) - _values(_without_steps(new), image)).abs()
+        if bool((off > 1.5 * step).any()):
+            names = [name for name, value in steps.items() if value != _OFF[name]] or list(steps)
+            flags = ", ".join(f"--{name}" for name in names)
+            raise UserError(
+                f"{flags} cannot stand before this network: its {type(old).__name__} does more than resize and "
+                f"normalize (values differ by up to {off.max():.3g}, as by another channel order, scale or margin), "
+                f"which would be lost; leave {flags} out or start from another checkpoint."
+            )
+
+
+def _crops(processor: Any, spec: ImageSpec) -> bool:
+    """Whether a margin of wide or tall images is lost, told from a white frame around black."""
+    height, width = spec.size
+    # Two pixels, of which the resize of the longer side makes one.
+    frame = 2
+    halfway = ((0.5 - torch.tensor(spec.mean)) / torch.tensor(spec.std)).mean()
+    for size in ((2 * width, height), (width, 2 * height)):
+        inside = Image.new("RGB", (size[0] - 2 * frame, size[1] - 2 * frame))
+        values = _values(_without_steps(processor), ImageOps.expand(inside, frame, "white")).mean(dim=0)
+        for line in (values[height // 2], values[:, width // 2]):
+            white = line > halfway
+            middle = len(line) // 2
+            if not (white[:middle].any() and white[middle:].any()):
+                return True
+    return False
+
+
+def _values(processor: Any, image: Image.Image) -> torch.Tensor:
+    """``pixel_values`` (3, H, W) of one image."""
+    return processor(image, return_tensors="pt").pixel_values[0].float()
+
+
+def _without_steps(processor: Any) -> Any:
+    if not steps_of(processor):
+        return processor
+    plain = copy.copy(processor)
+    for name, value in _OFF.items():
+        setattr(plain, name, value)
+    return plain

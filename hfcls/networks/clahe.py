@@ -45,7 +45,8 @@ def clahe(grey: np.ndarray, clip_limit: float) -> np.ndarray:
 
 def _tables(counts: np.ndarray, area: int, clip_limit: float) -> np.ndarray:
     """From the histograms (64, 256) of tiles of so many pixels to new values, float32 (64, 256)."""
-    limit = max(int(clip_limit * area / 256), 1)
+    # No bin counts more than 256 times the average, whatever number was given.
+    limit = max(int(min(clip_limit, 256) * area / 256), 1)
     clipped = np.minimum(counts, limit)
     excess = area - clipped.sum(axis=1)
     clipped += (excess // 256)[:, None] + _LEFT_OVER[excess % 256]

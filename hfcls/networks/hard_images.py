@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
 from transformers.image_transforms import to_pil_image
-from transformers.image_utils import make_flat_list_of_images
+from transformers.image_utils import ChannelDimension
 
 from .clahe import clahe
 
@@ -31,9 +31,10 @@ class HardImageProcessor(BaseImageProcessor):
     2. `colour_normalization`, see `normalize_colours`;
     3. `clahe`, see `equalize_lightness`;
     4. `sharpen_input`, an unsharp mask: the pixels plus so many times their difference from a Gaussian blur of
-       1 pixel;
-    5. with `letterbox`, the bars that are left around the centred image are filled with ``image_mean``, which becomes
-       0 in the last step. They are added after the other steps, which thus see the image alone;
+       1 pixel; Pillow knows the amount in steps of 0.01;
+    5. with `letterbox`, the bars that are left around the centred image are filled with ``image_mean`` in 8 bits,
+       which the last step makes 0 to within half an 8-bit step. They are added after the other steps, which thus see
+       the image alone;
     6. scaling to [0, 1] and normalization by ``image_mean`` and ``image_std``.
 
     Args:
@@ -85,23 +86,39 @@ class HardImageProcessor(BaseImageProcessor):
     ) -> BatchFeature:
         """Prepares an image or a list of images.
 
+        As in transformers' processors that convert to RGB, grey is repeated and transparency laid on white.
+
         Args:
-            images: of Pillow, numpy or torch, the latter two (H, W, C) or (C, H, W).
+            images: of Pillow, numpy or torch, the latter two (H, W), (H, W, C) or (C, H, W) of 1, 3 or 4 channels, or
+                a batch of these; uint8, or other numbers that are all whole from 0 to 255 or all in [0, 1].
             do_rescale: to [0, 1]; as the processor was made where None.
             do_normalize: by mean and standard deviation; as the processor was made where None.
             return_tensors: ``"pt"`` or ``"np"``.
 
         Returns:
             ``pixel_values`` (N, 3, H, W): float32, or uint8 where neither is done.
+
+        Raises:
+            ValueError: an array of another shape or range.
         """
-        prepared = [np.asarray(self._prepare(_to_rgb(image))) for image in make_flat_list_of_images(images)]
+        prepared = [np.asarray(self._prepare(_to_rgb(image))) for image in _flatten(images)]
         pixels = torch.from_numpy(np.stack(prepared)).permute(0, 3, 1, 2).contiguous()
-        rescale = self.do_rescale if do_rescale is None else do_rescale
-        normalize = self.do_normalize if do_normalize is None else do_normalize
-        values = self._normalize(pixels, rescale) if normalize else pixels.float() / 255 if rescale else pixels
+        values = self.normalize(pixels, do_rescale=do_rescale, do_normalize=do_normalize)
         return BatchFeature({"pixel_values": values}, tensor_type=return_tensors)
 
-    def _normalize(self, pixels: Tensor, rescale: bool) -> Tensor:
+    def normalize(self, pixels: Tensor, *, do_rescale: bool | None = None, do_normalize: bool | None = None) -> Tensor:
+        """The last step alone, for pixels that went through the others.
+
+        Args:
+            pixels: uint8 (N, 3, H, W).
+            do_rescale, do_normalize: as for `preprocess`.
+
+        Returns:
+            (N, 3, H, W): float32, or the pixels themselves where neither is done.
+        """
+        rescale = self.do_rescale if do_rescale is None else do_rescale
+        if not (self.do_normalize if do_normalize is None else do_normalize):
+            return pixels.float() / 255 if rescale else pixels
         scale = 255 if rescale else 1
         mean, std = (torch.tensor(values).view(-1, 1, 1) * scale for values in (self.image_mean, self.image_std))
         return (pixels.float() - mean) / std
@@ -128,12 +145,14 @@ class HardImageProcessor(BaseImageProcessor):
 def normalize_colours(image: Image.Image, method: str) -> Image.Image:
     """Takes the colour of the light out of an RGB image, each channel by one table from old to new values.
 
-    - ``grey_world`` (Buchsbaum 1980): each channel is multiplied so that all have the same mean, the mean of the three.
+    - ``grey_world`` (Buchsbaum 1980): each channel is multiplied so that all have the same mean, the average of
+      their means.
     - ``shades_of_grey`` (Finlayson and Trezzi 2004): the same with the Minkowski norm of p = 6 in place of the mean,
       which lies between that and the brightest pixel.
     - ``stretch``: the 1st percentile of each channel becomes 0 and the 99th 255.
 
-    A channel that is black, or of one value between the percentiles, stays as it is.
+    A channel that is black, or of one value between the percentiles, stays as it is; a black one does not count in
+    the average.
     """
     if method == "none":
         return image
@@ -170,9 +189,33 @@ def _fit(size: tuple[int, int], room: tuple[int, int]) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
+def _flatten(images: Any) -> list[Any]:
+    """Single images, of one image, a batch in one array, or a list of either."""
+    if isinstance(images, list | tuple):
+        return [image for part in images for image in _flatten(part)]
+    return list(images) if getattr(images, "ndim", 0) == 4 else [images]
+
+
 def _to_rgb(image: Any) -> Image.Image:
-    image = image if isinstance(image, Image.Image) else to_pil_image(image)
+    image = image if isinstance(image, Image.Image) else _to_pillow(image)
+    if "A" in image.getbands() or "transparency" in image.info:
+        above, image = image.convert("RGBA"), Image.new("RGB", image.size, "white")
+        image.paste(above, mask=above)
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _to_pillow(array: Any) -> Image.Image:
+    shape = tuple(getattr(array, "shape", ()))
+    if len(shape) == 2:
+        return to_pil_image(array[None], input_data_format=ChannelDimension.FIRST)
+    if len(shape) != 3 or not {shape[0], shape[2]} & {1, 3, 4}:
+        raise ValueError(
+            f"An image is a Pillow image, or an array (H, W), (H, W, C) or (C, H, W) of 1, 3 or 4 channels: found "
+            f"{type(array).__name__} {shape or ''}."
+        )
+    # As transformers decides where both could be channels.
+    first = shape[0] in {1, 3, 4}
+    return to_pil_image(array, input_data_format=ChannelDimension.FIRST if first else ChannelDimension.LAST)
 
 
 HardImageProcessor.register_for_auto_class("AutoImageProcessor")

@@ -13,6 +13,7 @@ from hfcls.data.transforms import Preprocessing
 
 PROCESSORS = {
     "ViT": lambda: transformers.ViTImageProcessor(size={"height": 32, "width": 32}),
+    "ViT in 8 bits": lambda: transformers.ViTImageProcessor(do_rescale=False, do_normalize=False),
     **{
         name: lambda name=name: getattr(transformers, f"{name}ImageProcessor")()
         for name in ("ConvNext", "MobileNetV2", "EfficientNet", "MobileViT", "Levit", "CLIP", "DeiT")
@@ -32,7 +33,7 @@ def test_the_two_halves_make_the_whole(name: str, size: tuple[int, int]):
     pixels = preprocessing.pixels(image)
     assert pixels.dtype == torch.uint8
     assert tuple(pixels.shape[1:]) == preprocessing.spec.size
-    expected = processor(image, return_tensors="pt").pixel_values
+    expected = processor(image, return_tensors="pt").pixel_values.float()
     # float32 arithmetic in another order
     torch.testing.assert_close(preprocessing.normalize(pixels[None]), expected, atol=2e-6, rtol=0)
     # whatever the layout in memory

@@ -18,7 +18,8 @@ from transformers import ViTImageProcessor
 from hfcls.commands.train import train
 from hfcls.data.transforms import Preprocessing
 from hfcls.errors import UserError
-from hfcls.models import build_classifier, load_classifier, prepare_images
+from hfcls.models import load_classifier
+from hfcls.models.preparation import SHARPEN_RANGE
 from hfcls.networks import HardImageProcessor
 from hfcls.networks.clahe import clahe
 from hfcls.networks.hard_images import equalize_lightness, normalize_colours
@@ -87,9 +88,15 @@ def test_clahe_works_on_lightness():
     assert off.max() <= 12 and off.mean() < 1  # theirs rounds chroma to 8 bits on the way, and luma may differ by 1
 
 
+def test_a_clip_limit_without_end_clips_nothing():
+    grey = np.random.default_rng(0).normal(60, 12, (64, 64)).clip(0, 255).astype(np.uint8)
+    expected = cv2.createCLAHE(256, (8, 8)).apply(grey)
+    assert np.array_equal(clahe(grey, 1e300), expected) and not np.array_equal(clahe(grey, 2.0), expected)
+
+
 def test_colours_by_hand():
     image = Image.fromarray(np.array([[[20, 60, 0], [40, 180, 0]], [[20, 60, 0], [40, 180, 0]]], dtype=np.uint8))
-    # means 30 and 120, their mean 75: times 2.5 and 0.625; black blue stays black
+    # means 30 and 120, their average 75: times 2.5 and 0.625; black blue stays black and does not count
     grey_world = np.asarray(normalize_colours(image, "grey_world"))
     assert grey_world[0].tolist() == [[50, 38, 0], [100, 112, 0]]  # 37.5 and 112.5 go to the even number
     # norms of p = 6: ((20**6 + 40**6) / 2) ** (1 / 6) = 35.7279, ((60**6 + 180**6) / 2) ** (1 / 6) = 160.4009;
@@ -121,28 +128,37 @@ def test_sharpening_by_hand():
     # Pillow's Gaussian is three box blurs
     assert np.abs(pixels_of(photo, sharpen_input=0.5) - expected).max() <= 4
     assert np.all(pixels_of(Image.new("RGB", (32, 32), (90, 20, 200)), sharpen_input=2.0) == [90, 20, 200])
+    harsh = Image.fromarray(np.where(values > 125, 235, 20).astype(np.uint8))
+    for amount in SHARPEN_RANGE:  # the least and the most that the flag takes have an effect
+        assert not np.array_equal(pixels_of(harsh, sharpen_input=amount), np.asarray(harsh))
 
 
 @pytest.mark.parametrize(("size", "box"), [((80, 20), (0, 12, 32, 20)), ((20, 80), (12, 0, 20, 32)),
                                            ((5, 4), (0, 3, 32, 29)), ((900, 3), (0, 15, 32, 16))])  # fmt: skip
 def test_letterbox_keeps_the_aspect_ratio(size: tuple[int, int], box: tuple[int, int, int, int]):
     photo = noise(size[1], size[0])
-    mean = [0.2, 0.4, 1.0]
+    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
     left, top, right, bottom = box
     for steps in ({}, {**STEPS, "letterbox": True}):
         found = pixels_of(photo, image_mean=mean, **{**steps, "letterbox": True})
         inside = np.zeros((32, 32), dtype=bool)
         inside[top:bottom, left:right] = True
-        # the bars are the mean colour, whatever the other steps do: 0 for the network
-        assert np.all(found[~inside] == [51, 102, 255])
+        # the bars are the mean colour in 8 bits, whatever the other steps do
+        assert np.all(found[~inside] == [124, 116, 104])
         if not steps:
             expected = np.asarray(photo.resize((right - left, bottom - top), Image.Resampling.BILINEAR))
             assert np.array_equal(found[top:bottom, left:right], expected)
-    processor = HardImageProcessor({"height": 32, "width": 32}, letterbox=True, image_mean=mean)
-    assert processor(photo).pixel_values[0][:, ~torch.from_numpy(inside)].abs().max() < 1e-5
+    processor = HardImageProcessor({"height": 32, "width": 32}, letterbox=True, image_mean=mean, image_std=std)
+    bars = processor(photo).pixel_values[0][:, ~torch.from_numpy(inside)].abs()
+    # 0 for the network, to within half an 8-bit step
+    assert torch.all(bars <= 0.5001 / 255 / torch.tensor(std)[:, None]) and bars.max() < 0.01
 
 
-@pytest.mark.parametrize("steps", [{}, {"letterbox": True}, {"colour_normalization": "grey_world"}, STEPS], ids=str)
+@pytest.mark.parametrize(
+    "steps",
+    [{}, {"letterbox": True}, {"colour_normalization": "grey_world"}, STEPS, {"do_rescale": False, "clahe": 2.0}],
+    ids=str,
+)
 def test_both_halves_make_what_the_processor_makes(steps: dict):
     processor = HardImageProcessor({"height": 640, "width": 600}, image_mean=[0.1, 0.2, 0.3], **steps)
     preprocessing = Preprocessing(processor)
@@ -154,6 +170,32 @@ def test_both_halves_make_what_the_processor_makes(steps: dict):
         array = np.array(photo)
         assert torch.equal(found, processor(array, return_tensors="pt").pixel_values)
         assert torch.equal(found, processor(torch.from_numpy(array).permute(2, 0, 1)).pixel_values)
+
+
+@pytest.mark.parametrize("channels", [(), (1,), (3,), (4,)], ids=str)
+def test_arrays_of_any_channels_are_what_transformers_makes_of_them(channels: tuple[int, ...]):
+    array = np.random.default_rng(0).integers(0, 256, (32, 32, *channels), dtype=np.uint8)
+    size = {"height": 32, "width": 32}
+    ours = HardImageProcessor(size)
+    # theirs refuses two dimensions, and takes the same with one channel
+    theirs = ViTImageProcessor(size=size, do_convert_rgb=True)(
+        array if channels else array[:, :, None], return_tensors="pt"
+    ).pixel_values
+    first = np.moveaxis(array, -1, 0) if channels else array
+    forms = [array, torch.from_numpy(array), first, Image.fromarray(array.squeeze()), [array], [[array], [array]]]
+    if channels:
+        forms.append(array[None])
+    for images in forms:
+        found = ours(images).pixel_values
+        assert len(found) == (2 if images is forms[5] else 1)
+        # a blend with white may round the other way: half of 255 steps to either side
+        assert (found - theirs).abs().max() <= (2.1 / 255 if channels == (4,) else 1e-6)
+
+
+@pytest.mark.parametrize("shape", [(32, 32, 2), (7,), (2, 32, 32, 5)], ids=str)
+def test_arrays_that_are_no_images(shape: tuple[int, ...]):
+    with pytest.raises(ValueError, match="of 1, 3 or 4 channels: found ndarray"):
+        HardImageProcessor()(np.zeros(shape, dtype=np.uint8))
 
 
 @pytest.fixture(scope="module")
@@ -242,20 +284,14 @@ def test_a_run_keeps_its_steps_without_running_its_code(
     assert load_classifier(str(tmp_path / "next")).image_processor.letterbox
 
 
-@pytest.mark.parametrize("name", ["lenet5", "resnet18", "dinov2_small"])
-def test_size_mean_deviation_and_interpolation_stay(name: str):
-    classifier = build_classifier(name, class_names=("a", "b"))
-    spec = Preprocessing(classifier.image_processor).spec
-    prepared = prepare_images(classifier, spec, {"clahe": 2.0})
-    assert Preprocessing(prepared.image_processor).spec == spec
-    assert prepared.image_processor.resample == (2 if name == "lenet5" else 3)
-    assert bool(prepared.notices) == (name != "lenet5")  # the others cut out the middle
-    for nothing in ({}, {"letterbox": False, "clahe": 0.0, "colour_normalization": "none"}):
-        assert prepare_images(classifier, spec, nothing) is classifier
-    assert isinstance(build_classifier("lenet5", class_names=("a", "b")).image_processor, ViTImageProcessor)
-
-
-@pytest.mark.parametrize("wrong", [{"clahe": -1.0}, {"sharpen_input": float("nan")}, {"colour_normalization": "red"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"clahe": -1.0}, {"clahe": float("inf")}, {"colour_normalization": "red"}),
+        *({"sharpen_input": value} for value in (float("nan"), 1e9, 10.5, 0.004, -0.5)),
+    ],
+    ids=str,
+)
 def test_values_out_of_range(wrong: dict, hard_folder: Path, tmp_path: Path):
     start = {"train_dir": str(hard_folder), "architecture": "lenet5", "output_dir": str(tmp_path / "run")}
     with pytest.raises(UserError, match=f"--{next(iter(wrong))} is"):
