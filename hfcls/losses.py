@@ -24,7 +24,10 @@ def cross_entropy(
 
 
 def target_weight(targets: Tensor, class_weight: Tensor | None = None) -> Tensor:
-    """The divisor that turns the summed `cross_entropy` into torch's weighted mean.
+    """The divisor that turns the summed `cross_entropy` into the weighted mean.
+
+    For classes that is torch's own mean; for probabilities torch divides by N even where classes have weights, so that
+    its mean hangs on their scale, and the same labels one-hot give another loss.
 
     Args:
         targets: classes int64 (N,), or probabilities (N, K).

@@ -17,12 +17,17 @@ from hfcls.data.pixel_cache import PixelCache
 from hfcls.data.reading import column_of, texts_of
 from hfcls.data.transforms import Preprocessing
 
+# Epochs between one copy of an image and the next one in the same epoch: more than a training has, so that none of
+# them draws as another does, and few enough for indices of 64 bits.
+_COPY = 1 << 16
+
 
 class ImageDataset(torch.utils.data.Dataset):
     """A split as 8-bit pixels of the classifier's size.
 
     The index may hold the epoch as well, as ``epoch * len(dataset) + position``: so an augmentation knows its epoch in
-    whatever worker it runs, also in one that outlives epochs.
+    whatever worker it runs, also in one that outlives epochs. What comes more than once in an epoch comes as if in
+    later ones, see `EpochSampler`.
 
     Args:
         data: with the columns id, image, label, key.
@@ -173,7 +178,8 @@ class EpochSampler(Sampler[int]):
     Args:
         dataset: what is sampled.
         seed: of the order.
-        balanced: draw with replacement, all classes equally often, instead of a permutation.
+        balanced: draw with replacement, all classes equally often, instead of a permutation. The second copy of an
+            image in an epoch comes as if 2**16 epochs later, the third twice that, so that each is augmented anew.
     """
 
     def __init__(self, dataset: ImageDataset, seed: int, *, balanced: bool = False):
@@ -199,10 +205,20 @@ class EpochSampler(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         draws = uniform_draws(self._keys, seed=self._seed, epoch=self.epoch, stream=-2, count=1)[:, 0]
         if self._cumulative is None:
-            order = np.argsort(draws, kind="stable")
+            order, copies = np.argsort(draws, kind="stable"), np.zeros(self._count, dtype=np.int64)
         else:
             order = np.minimum(np.searchsorted(self._cumulative, draws, side="right"), self._count - 1)
-        yield from (self._positions[order] + self.epoch * self._count).tolist()
+            copies = _occurrences(order)
+        yield from (self._positions[order] + (self.epoch + _COPY * copies) * self._count).tolist()
+
+
+def _occurrences(numbers: np.ndarray) -> np.ndarray:
+    """How often each number came before, int64 (N,): 0 for the first of its kind, then 1, ..."""
+    alike = np.argsort(numbers, kind="stable")
+    _, starts, counts = np.unique(numbers[alike], return_index=True, return_counts=True)
+    result = np.empty(len(numbers), dtype=np.int64)
+    result[alike] = np.arange(len(numbers)) - np.repeat(starts, counts)
+    return result
 
 
 def class_weights(labels: np.ndarray, class_count: int) -> Tensor:

@@ -98,7 +98,8 @@ def build_plan(arguments: AugmentationArguments, image_size: int | None) -> tupl
     """
     if image_size is not None and not 1 <= image_size <= MAX_SIDE:
         raise UserError(f"--image_size is {image_size}: expected 1 to {MAX_SIDE} pixels.")
-    dials = dials_in_effect(expand_preset(arguments))
+    size = None if image_size is None else (image_size, image_size)
+    dials = dials_in_effect(expand_preset(arguments, size=size))
     if not dials:
         name, value = next((name, value) for name, value in vars(arguments).items() if value is not None)
         text = value if isinstance(value, str) else f"{value:g}"

@@ -36,12 +36,13 @@ def view_mirrored(pixel_values: Tensor) -> Iterator[tuple[float, Tensor]]:
 def view_shifted(pixel_values: Tensor) -> Iterator[tuple[float, Tensor]]:
     """The image, moved up and left, and moved down and right, each with its mirror image.
 
-    It is moved by 1/32 of height and width, at least by one pixel; what comes in is reflected. The unmoved pair counts
-    for a half, each moved pair for a quarter (Jordan 2024, arXiv:2404.00498, `infer_mirror_translate` in
-    KellerJordan/cifar10-airbench, which averages logits).
+    It is moved by 1/32 of height and width, at least by one pixel; what comes in is reflected. A side of one pixel
+    stays. The unmoved pair counts for a half, each moved pair for a quarter (Jordan 2024, arXiv:2404.00498,
+    `infer_mirror_translate` in KellerJordan/cifar10-airbench, which averages logits).
     """
     height, width = pixel_values.shape[-2:]
-    down, right = max(1, int(height * _SHIFT)), max(1, int(width * _SHIFT))
+    # A single pixel has nothing beside it to reflect.
+    down, right = (min(max(1, int(side * _SHIFT)), side - 1) for side in (height, width))
     padded = nn.functional.pad(pixel_values, (right, right, down, down), mode="reflect")
     up_left, down_right = padded[..., 2 * down :, 2 * right :], padded[..., :height, :width]
     for weight, moved in ((0.5, pixel_values), (0.25, up_left), (0.25, down_right)):

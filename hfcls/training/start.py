@@ -85,11 +85,11 @@ def prepare_training(values: dict[str, Any], loaded: LabelledData, *, before: di
     images = None if streamed else len(loaded.splits["train"])
     situation = read_situation(classifier, pretrained=pretrained, learning=learning_of(transfer), images=images)
     values, chosen = fill_in(values | steps_of(classifier.image_processor), situation, before=before)
-    values = values | expand_preset(only(AugmentationArguments, values))
+    preprocessing = Preprocessing(classifier.image_processor)
+    values = values | expand_preset(only(AugmentationArguments, values), size=preprocessing.spec.size)
     if before is not None and values.get("bf16") in (None, "auto"):
         values = {**values, "bf16": before.get("bf16", "auto")}
     training = build_training_arguments(choose_bf16(values, classifier.model), **settled)
-    preprocessing = Preprocessing(classifier.image_processor)
     splits = build_datasets(loaded, preprocessing, only(DataArguments, values), training)
     return Start(values, chosen, classifier, loaded, training, preprocessing, splits, pretrained)
 

@@ -94,7 +94,7 @@ class ClassifierTrainer(Trainer):
         return (outputs["loss"], {"logits": outputs["logits"]}) if return_outputs else outputs["loss"]
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
-        """None: Trainer counts by a formula for text, in every step."""
+        """0, not counted: Trainer does it by a formula for text, in every step."""
         return 0
 
     # -- data and optimizer ------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageOps
 from timm.data import Mixup as TimmMixup
 from torch import Tensor
 from torchvision.transforms import v2
@@ -26,11 +27,13 @@ from hfcls.data.augmentation import (
     Warp,
     build_augmentations,
     colour,
+    expand_preset,
     textures,
     tones,
 )
+from hfcls.data.augmentation.erasing import Cutout
 from hfcls.data.augmentation.mixing import CutMix, Mixup, OneOf, mixed_targets
-from hfcls.data.augmentation.moves import translate
+from hfcls.data.augmentation.moves import Shift, translate
 from hfcls.data.augmentation.operations import OPERATIONS
 from hfcls.data.augmentation.warps import RandomResizedCrop, Rotation, Shear, Zoom, warp
 from hfcls.data.draws import pixel_uniforms, text_keys
@@ -105,6 +108,52 @@ def test_translate_by_hand(edges: bool):
         np.testing.assert_array_equal(result, padded[:, 3 - down : 10 - down, 3 - right : 8 - right])
 
 
+@pytest.mark.parametrize(("name", "value", "side"), [("shift", 0.05, 16), ("shift", 0.03, 32), ("cutout", 0.02, 16)])
+def test_a_small_fraction_is_one_pixel(name: str, value: float, side: int):
+    size, step = (side, side), AUGMENTATIONS[name](value)
+    drawn = step.parameters(np.random.default_rng(0).random((200, 2)), size)
+    if name == "shift":
+        assert np.unique(drawn).tolist() == [-1, 0, 1]
+    else:
+        assert (drawn[:, 2:] - drawn[:, :2] == 1).all()
+        assert 0 <= drawn.min() < drawn.max() == side
+    plan = AugmentationPlan({name: step}, seed=0)
+    images = pictures(20, size)
+    changed = plan.apply(images, plan.draw(text_keys([*map(str, range(20))]), np.zeros(20), size), then=Tensor.float)
+    assert not torch.equal(changed, images.float())
+
+
+def test_larger_fractions_draw_as_before():
+    uniforms = np.random.default_rng(0).random((200, 2))
+    # 2 of 24 and of 20 pixels; a square of 4
+    np.testing.assert_array_equal(Shift(0.1).parameters(uniforms, SIZE), np.floor(uniforms * 5) - 2)
+    start = np.floor(uniforms * SIZE) - 2
+    np.testing.assert_array_equal(Cutout(0.2).parameters(uniforms, SIZE), np.hstack([start, start + 4]))
+
+
+def test_padding_is_bounded_by_the_images():
+    dials = AugmentationArguments(pad_and_crop=33)
+    with pytest.raises(UserError, match=re.escape("--pad_and_crop is 33: expected 0 to 32, the shorter side")):
+        expand_preset(dials, size=(32, 40))
+    assert expand_preset(dials, size=(33, 40)) == expand_preset(dials) == {"pad_and_crop": 33}
+    # further than the side is as far as the side, in memory as well
+    images, far = pictures(3), np.array([[4000, 0], [-3, 9999], [0, -2]])
+    asked = []
+    unfold = Tensor.unfold
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Tensor, "unfold", lambda self, *args: asked.append(self.numel()) or unfold(self, *args))
+        moved = translate(images, far, edges=False)
+    assert asked[0] <= 9 * 24 / 20 * images.numel()
+    assert not moved[:2].any()
+    assert torch.equal(moved[2, ..., :-2], images[2, ..., 2:])
+
+
+def test_a_training_bounds_the_padding(image_folder: Path, tmp_path: Path):
+    values = {"train_dir": str(image_folder), "architecture": "simple_cnn", "image_size": 16, "use_cpu": True}
+    with pytest.raises(UserError, match=re.escape("--pad_and_crop is 4096: expected 0 to 16")):
+        train(values | {"output_dir": str(tmp_path / "run"), "pad_and_crop": 4096})
+
+
 def padded_reference(images: Tensor, change) -> Tensor:
     """torchvision on images that were mirrored at their borders, cut back to their size."""
     far = min(SIZE)
@@ -134,7 +183,7 @@ def test_random_resized_crop_is_torchvisions():
     images, step = pictures(40), RandomResizedCrop(0.3)
     drawn = step.parameters(np.random.default_rng(0).random((40, 4)), SIZE)
     assert (drawn[:, 2] * drawn[:, 3]).min() >= 0.3 * 0.999
-    ratio = drawn[:, 2] / drawn[:, 3]  # of what is not cut off at the image
+    ratio = drawn[:, 2] * SIZE[1] / (drawn[:, 3] * SIZE[0])
     assert 3 / 4 - 1e-9 <= ratio.min() < 0.8 < 1.25 < ratio.max() <= 4 / 3 + 1e-9
     # whole pixels, as torchvision has them
     boxes = np.array([[2, 3, 12, 10], [0, 0, 24, 20], [10, 5, 6, 15]])  # top, left, height, width
@@ -147,6 +196,28 @@ def test_random_resized_crop_is_torchvisions():
         margin = 3
         inside = (slice(None), slice(margin, -margin), slice(margin, -margin))
         torch.testing.assert_close(result[inside], theirs[inside], atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("smallest", [0.3, 0.9, 1.0])
+@pytest.mark.parametrize("size", [(24, 24), (20, 24), (30, 20), (16, 64), (64, 16)], ids=str)
+def test_random_resized_crop_keeps_its_area(smallest: float, size: tuple[int, int]):
+    uniforms = np.random.default_rng(0).random((20_000, 4))
+    x, y, wide, tall = RandomResizedCrop(smallest).parameters(uniforms, size).T
+    area, ratio = wide * tall, wide * size[1] / (tall * size[0])  # in pixels
+    np.testing.assert_allclose(area, smallest + (1 - smallest) * uniforms[:, 0])  # all as drawn: none is cut off
+    assert (np.abs(x) + wide * size[1] / 2).max() <= size[1] / 2 * (1 + 1e-12)
+    assert (np.abs(y) + tall * size[0] / 2).max() <= size[0] / 2 * (1 + 1e-12)
+    # log-uniform between these two, in which the box fits, or next to them where it fits in none
+    shape = size[1] / size[0]
+    low, high = (np.clip(end, area * shape, shape / area) for end in (3 / 4, 4 / 3))
+    np.testing.assert_allclose(ratio, low * (high / low) ** uniforms[:, 1])
+    if smallest == 0.3 and size == (24, 24):
+        np.testing.assert_allclose([ratio.min(), ratio.max()], [3 / 4, 4 / 3], rtol=1e-3)
+
+
+def test_a_crop_of_everything_is_no_change():
+    with pytest.raises(UserError, match="--random_resized_crop 1 would have no effect"):
+        build_augmentations(AugmentationArguments(random_resized_crop=1.0))
 
 
 def test_warps_are_sampled_once():
@@ -239,6 +310,7 @@ THEIRS = {
     **{"sharpness": "Sharpness", "posterize": "Posterize", "solarize": "Solarize", "autocontrast": "AutoContrast"},
     **{"equalize": "Equalize", "invert": "Invert", "identity": "Identity"},
 }
+AUTOAUGMENT = {"imagenet": "autoaugment", "cifar10": "autoaugment_cifar10", "svhn": "autoaugment_svhn"}
 STRENGTHS = {"translate_x": 5.7, "translate_y": -3.2, "rotate": 25.0, "posterize": 3, "solarize": 120.0}
 
 
@@ -281,6 +353,85 @@ def test_policies_draw_from_torchvisions_spaces(name: str):
         wanted = np.array([float(bins[9])] if name == "randaugment" else bins) * (255 if operation == "solarize" else 1)
         found = np.unique(drawn[drawn[:, 0] == number, 1])
         np.testing.assert_allclose(found, np.unique(np.concatenate([wanted, -wanted]) if signed else wanted), atol=1e-4)
+
+
+@pytest.mark.parametrize("searched_on", ["imagenet", "cifar10", "svhn"])
+def test_autoaugment_is_torchvisions(searched_on: str):
+    """Each of its 25 pairs: operations, probabilities, strengths and signs."""
+    reference, policy = v2.AutoAugment(v2.AutoAugmentPolicy(searched_on)), POLICIES[AUTOAUGMENT[searched_on]]
+    names, tiny = list(OPERATIONS), 1e-6
+    for index, pair in enumerate(reference._policies):
+        choice = (index + 0.5) / len(reference._policies)
+        for step, (operation, probability, level) in enumerate(pair):
+            make, signed = reference._AUGMENTATION_SPACE[operation]
+            bins = make(10, *SIZE)
+            strength = 0.0 if bins is None else float(bins[level]) * (255 if operation == "Solarize" else 1)
+            below = max(probability - tiny, 0)
+            for applied, sign in ((below, 0.9), (below, 0.1), (probability + tiny, 0.9)):
+                uniforms = np.full((1, 5), 0.5)
+                uniforms[0, [0, 1 + 2 * step, 2 + 2 * step]] = choice, applied, sign
+                number, drawn = policy.parameters(uniforms, SIZE)[0, step]
+                if applied >= probability:
+                    assert names[int(number)] == "identity"
+                    continue
+                assert THEIRS[names[int(number)]] == operation
+                assert drawn == pytest.approx(-strength if signed and sign < 0.5 else strength, abs=1e-4)
+
+
+def test_augmix_is_torchvisions():
+    """Without the operations that its test corruptions hold, as the paper has it."""
+    reference, policy = v2.AugMix(all_ops=False), POLICIES["augmix"]
+    drawn = policy.parameters(np.random.default_rng(0).random((20_000, policy.draws)), SIZE)
+    kept, weights, chains = drawn[:, 0], drawn[:, 1:4], drawn[:, 4:].reshape(-1, 3, 3, 2)
+    # Beta(1, 1) and Dirichlet(1, 1, 1): means, and variances of 1/12 and 1/18
+    np.testing.assert_allclose([kept.mean(), *weights.mean(0)], [1 / 2, 1 / 3, 1 / 3, 1 / 3], atol=0.01)
+    np.testing.assert_allclose([kept.var(), *weights.var(0)], [1 / 12, 1 / 18, 1 / 18, 1 / 18], rtol=0.05)
+    np.testing.assert_allclose(weights.sum(1), 1)
+    # one, two or three operations in a chain, as often
+    names = np.array(list(OPERATIONS))[chains[..., 0].astype(int)]
+    depth = (names != "identity").sum(2)
+    np.testing.assert_allclose(
+        np.bincount(depth.ravel(), minlength=4) / depth.size, [0, 1 / 3, 1 / 3, 1 / 3], atol=0.01
+    )
+    used = names != "identity"
+    space = reference._PARTIAL_AUGMENTATION_SPACE
+    assert {THEIRS[name] for name in np.unique(names[used])} == set(space)
+    for name in np.unique(names[used]):
+        strengths = chains[..., 1][names == name]
+        assert len(strengths) / used.sum() == pytest.approx(1 / len(space), rel=0.05)
+        make, signed = space[THEIRS[name]]
+        bins = make(reference._PARAMETER_MAX, *SIZE)
+        wanted = np.zeros(1) if bins is None else bins[: reference.severity].double().numpy()
+        wanted = wanted * 255 if name == "solarize" else wanted
+        wanted = np.unique(np.concatenate([wanted, -wanted])) if signed else np.unique(wanted)
+        np.testing.assert_allclose(np.unique(strengths.round(4) + 0.0), wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize(("side", "strongest"), [(224, 2.0), (112, 2.0), (56, 1.0)])
+def test_three_augment_is_the_papers(side: int, strongest: float):
+    """Section 3.3 of DeiT III: grey, solarized or blurred, as often, each for sure; mirrored, and colours by 0.3.
+
+    In the authors' code ImageOps.solarize at its own threshold, and a Gaussian of 0.1 to 2 pixels (at 224 pixels).
+    """
+    policy, names = POLICIES["three_augment"], np.array(list(OPERATIONS))
+    drawn = policy.parameters(np.random.default_rng(0).random((20_000, policy.draws)), (side, side))[:, 0]
+    operations = names[drawn[:, 0].astype(int)]
+    found, shares = np.unique(operations, return_counts=True)
+    assert found.tolist() == ["blur", "grey", "solarize"]
+    np.testing.assert_allclose(shares / 20_000, 1 / 3, atol=0.01)
+    sigmas = drawn[operations == "blur", 1]
+    ends = np.quantile(sigmas, [0, 0.5, 1])
+    np.testing.assert_allclose(ends, [0.1, (0.1 + strongest) / 2, strongest], atol=0.03)
+    solarized = policy.change(pictures(1).float(), drawn[operations == "solarize"][:1, None])
+    image = Image.fromarray(pictures(1)[0].permute(1, 2, 0).numpy())
+    np.testing.assert_array_equal(solarized[0].permute(1, 2, 0), np.asarray(ImageOps.solarize(image)))
+    preset = PRESETS["three_augment"]
+    assert [preset[name] for name in ("horizontal_flip", "brightness", "contrast", "saturation")] == [
+        0.5,
+        0.3,
+        0.3,
+        0.3,
+    ]
 
 
 def test_autoaugment_uses_its_pairs():
@@ -340,7 +491,7 @@ def test_resume_within_an_epoch_with_everything_on(image_folder: Path, tmp_path:
     values = {
         **{"train_dir": str(image_folder), "architecture": "simple_cnn", "image_size": 16, "num_train_epochs": 3},
         **{"use_cpu": True, "disable_tqdm": True, "save_strategy": "steps", "save_steps": 2, "eval_strategy": "no"},
-        **{"per_device_train_batch_size": 8, "save_total_limit": 9, **EVERYTHING},
+        **{"per_device_train_batch_size": 8, "save_total_limit": 9, "weighted_sampling": True, **EVERYTHING},
     }
     train(values | {"output_dir": str(tmp_path / "whole")})
     expected = (tmp_path / "whole" / "model.safetensors").read_bytes()
@@ -348,6 +499,7 @@ def test_resume_within_an_epoch_with_everything_on(image_folder: Path, tmp_path:
     train(values | {"output_dir": str(run)})
     checkpoints = sorted(run.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
     assert int(checkpoints[1].name.split("-")[1]) % 5  # within an epoch of five steps
+    (run / "model.safetensors").unlink()  # so that whoever does nothing is found out
     train(values | {"output_dir": str(run), "resume_from_checkpoint": str(checkpoints[1]), "dataloader_num_workers": 2})
     assert (run / "model.safetensors").read_bytes() == expected
 

@@ -7,6 +7,7 @@ import transformers
 from PIL import Image
 from transformers.models.timm_wrapper.image_processing_timm_wrapper import TimmWrapperImageProcessor
 
+from hfcls.data.augmentation import AUGMENTATIONS, AugmentationPlan
 from hfcls.data.batches import EpochSampler, class_weights
 from hfcls.data.draws import text_keys
 from hfcls.data.transforms import Preprocessing
@@ -68,6 +69,28 @@ def test_balanced_sampling_sees_classes_equally_often():
     drawn = dataset.labels[[index % 1000 for epoch in range(3) for index in list_epoch(dataset, epoch)]]
     # 3,000 draws: a standard error of 0.009
     np.testing.assert_allclose(np.bincount(drawn) / 3000, 1 / 3, atol=0.035)
+
+
+def test_copies_of_an_image_are_augmented_each_for_itself():
+    dataset = Sized([0] * 900 + [1] * 90 + [2] * 10)
+    indices = [index for epoch in range(3) for index in list_epoch(dataset, epoch)]
+    epochs, positions = np.divmod(indices, 1000)
+    rare = dataset.labels[positions] == 2
+    assert rare.sum() > 900
+    plan = AugmentationPlan({"rotation": AUGMENTATIONS["rotation"](30)}, seed=0)
+    degrees = plan.draw(dataset.keys[positions], epochs, (8, 8))["rotation"]
+    assert len(np.unique(degrees)) == len(degrees) == 3000
+    # over the whole range: a standard error of 0.6 degrees at most
+    assert abs(degrees[rare].mean()) < 2
+    # what comes once in an epoch, or first, draws as without balancing; the others are numbered without a gap
+    for number in np.unique(positions):
+        drawn = epochs[positions == number]
+        expected = [e + 65536 * n for e in range(3) for n in range(np.count_nonzero(drawn % 65536 == e))]
+        assert drawn.tolist() == expected
+    # a stored image that stands elsewhere draws the same
+    turned = Sized([*dataset.labels[::-1]])
+    turned.keys = dataset.keys[::-1].copy()
+    assert [divmod(i, 1000)[0] for i in list_epoch(turned, 1)] == [divmod(i, 1000)[0] for i in list_epoch(dataset, 1)]
 
 
 def list_epoch(dataset: Sized, epoch: int) -> list[int]:

@@ -34,6 +34,19 @@ def test_soft_targets_by_hand():
     assert loss.item() == pytest.approx(-(math.log(0.25) + math.log(0.75)) / 2, rel=1e-6)
 
 
+def test_weighted_soft_targets_are_divided_by_their_weights():
+    """So the same labels, one-hot, give the same loss; torch divides the sum by N."""
+    generator = torch.Generator().manual_seed(0)
+    logits, labels = torch.randn(16, 3, generator=generator), torch.randint(3, (16,), generator=generator)
+    weight, soft = torch.tensor([0.5, 2.0, 3.0]), torch.rand(16, 3, generator=generator).softmax(1)
+    loss = Supervised(class_weight=weight).loss
+    one_hot = torch.nn.functional.one_hot(labels, 3).float()
+    found = [loss(model_of(logits), {"pixel_values": None, "labels": y})["loss"] for y in (labels, one_hot, soft)]
+    torch.testing.assert_close(found[0], found[1])
+    torchs = torch.nn.functional.cross_entropy(logits, soft, weight=weight)
+    torch.testing.assert_close(found[2], torchs * 16 / (soft * weight).sum())
+
+
 def test_parts_add_up_to_the_whole():
     logits, labels = torch.randn(12, 3), torch.arange(12) % 3
     method = Supervised(class_weight=torch.tensor([1.0, 2.0, 5.0]))

@@ -104,6 +104,19 @@ def test_a_shift_is_one_pixel_at_least():
     assert torch.equal(down_right[..., 0, 1:], small[..., 1, :-1])
 
 
+@pytest.mark.parametrize("name", TEST_TIME_AUGMENTATIONS)
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (2, 1)], ids=str)
+def test_a_side_of_one_pixel_can_be_viewed(name: str, size: tuple[int, int]):
+    images = noise(2, *size)
+    views = [view for _, view in TEST_TIME_AUGMENTATIONS[name](images)]
+    assert {view.shape for view in views} == {images.shape}
+    if name == "flip_shift":
+        # along the other side it moves all the same
+        assert torch.equal(views[2][..., :-1, :], images[..., 1:, :]) or size[0] == 1
+        assert torch.equal(views[2][..., :-1], images[..., 1:]) or size[1] == 1
+    assert average_views(Linear(*size), name)(images).logits.isfinite().all()
+
+
 def test_what_is_not_a_number_stays_so():
     images = noise(2)
     images[1] = float("nan")

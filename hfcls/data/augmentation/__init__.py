@@ -64,11 +64,14 @@ _RANGES = {
 }
 
 
-def expand_preset(arguments: AugmentationArguments) -> dict[str, Any]:
+def expand_preset(arguments: AugmentationArguments, *, size: tuple[int, int] | None = None) -> dict[str, Any]:
     """The dials of a run by name: those of the preset, then those that were given; 0 turns one off.
 
+    Args:
+        size: of the images (H, W), where it is known.
+
     Raises:
-        UserError: an unknown preset, or a value out of range.
+        UserError: an unknown preset, a value out of range, or one that has no effect.
     """
     given = {name: value for name, value in vars(arguments).items() if name != "augmentation" and value is not None}
     dials = {**PRESETS[arguments.augmentation or "none"], **given}
@@ -78,6 +81,12 @@ def expand_preset(arguments: AugmentationArguments) -> dict[str, Any]:
         low, high = _RANGES.get(name, (0, 1))
         if not low <= value <= high:
             raise UserError(f"--{name} is {value:g}: expected {low:g} to {high:g}.")
+    if dials.get("random_resized_crop") == 1:
+        raise UserError("--random_resized_crop 1 would have no effect: the part is the whole image; give less than 1.")
+    if size is not None and dials.get("pad_and_crop", 0) > min(size):
+        raise UserError(
+            f"--pad_and_crop is {dials['pad_and_crop']}: expected 0 to {min(size)}, the shorter side of the images."
+        )
     return dials
 
 

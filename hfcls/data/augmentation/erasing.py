@@ -36,7 +36,7 @@ def boxes_within(sides: np.ndarray, places: np.ndarray, size: tuple[int, int]) -
 
 @dataclass(frozen=True)
 class Cutout:
-    """Makes a square of this fraction of the side grey, centred anywhere, so that a part may lie outside.
+    """Makes a square of this fraction of the side, one pixel at least, grey; centred anywhere, a part may lie outside.
 
     DeVries and Taylor 2017, Improved Regularization of Convolutional Neural Networks with Cutout, arXiv:1708.04552.
     """
@@ -46,7 +46,7 @@ class Cutout:
 
     def parameters(self, uniforms: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """int (N, 4): top, left, bottom, right."""
-        side = round(self.fraction * min(size))
+        side = max(round(self.fraction * min(size)), self.fraction > 0)
         start = np.floor(uniforms * np.array(size)).astype(np.int64) - side // 2
         return np.concatenate([start, start + side], axis=1)
 

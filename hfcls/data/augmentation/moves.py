@@ -43,14 +43,15 @@ class PadAndCrop:
 
 @dataclass(frozen=True)
 class Shift:
-    """Moves by up to this fraction of height and width, in whole pixels; the edge pixels are repeated."""
+    """Moves by up to this fraction of height and width, one pixel at least; the edge pixels are repeated."""
 
     fraction: float
     draws = 2
 
     def parameters(self, uniforms: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """int (N, 2): by how many pixels to move down and right."""
-        return _offsets(uniforms, np.floor(self.fraction * np.asarray(size)).astype(np.int64))
+        span = np.floor(self.fraction * np.asarray(size)).astype(np.int64)
+        return _offsets(uniforms, np.maximum(span, self.fraction > 0))
 
     def move(self, pixels: Tensor, parameters: np.ndarray) -> Tensor:
         """Moves the images; their edges come in."""
@@ -74,10 +75,12 @@ def translate(pixels: Tensor, offsets: np.ndarray, *, edges: bool) -> Tensor:
     Args:
         edges: the edge pixels are repeated; else black comes in.
     """
+    height, width = pixels.shape[-2:]
+    # Further than its side an image only stays out of sight, while the padding would outgrow the memory.
+    offsets = np.clip(offsets, (-height, -width), (height, width))
     span = int(np.abs(offsets).max(initial=0))
     if span == 0:
         return pixels
-    height, width = pixels.shape[-2:]
     padded = _pad(pixels, span, edges=edges)
     # All windows of the old size as a view; one is picked for each image.
     windows = padded.unfold(2, height, 1).unfold(3, width, 1)

@@ -13,8 +13,8 @@ from hfcls.data.augmentation.base import spread
 class RandomResizedCrop:
     """Crops a box of this fraction of the area or more, a little wide or tall, and enlarges it to the old size.
 
-    Szegedy et al. 2015, Going Deeper with Convolutions: area uniform in [smallest, 1], ratio of the sides
-    log-uniform in [3/4, 4/3].
+    Szegedy et al. 2015, Going Deeper with Convolutions: area uniform in [smallest, 1], ratio of width to height in
+    pixels log-uniform in [3/4, 4/3], or in what of it lets a box of that area fit; where nothing does, the nearest.
     """
 
     smallest: float
@@ -23,7 +23,11 @@ class RandomResizedCrop:
     def parameters(self, uniforms: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """float (N, 4): the box's centre (x, y) in pixels from the image's centre; its width and height as shares."""
         area = self.smallest + (1 - self.smallest) * uniforms[:, 0]
-        stretch = np.exp(np.log(4 / 3) * (uniforms[:, 1] - 0.5))
+        # Of the box's ratio to the image's, in logarithms; beyond `most` a side would be longer than the image's.
+        bound, image, most = np.log(4 / 3), np.log(size[1] / size[0]), -np.log(area)
+        low, high = np.clip(-bound - image, -most, most), np.clip(bound - image, -most, most)
+        stretch = np.exp((low + high) / 4 + (high - low) / 2 * (uniforms[:, 1] - 0.5))
+        # Above 1 by rounding alone.
         shares = np.minimum(np.sqrt(area)[:, None] * np.stack([stretch, 1 / stretch], axis=1), 1.0)
         room = (1 - shares) * np.array(size[::-1])
         return np.concatenate([room * (uniforms[:, 2:] - 0.5), shares], axis=1)
