@@ -116,7 +116,7 @@ def _context(
     training = read_training(run.directory)
     base = arguments.base_model or base_model_of(run.settings, network)
     shown_row = examples[0].row if examples else 0
-    predictions = run.predictions if run.predictions is not None and len(run.predictions) else None
+    predictions = run.predictions if run.samples is not None else None
     return {
         "title": inline(title),
         "arguments": {
@@ -151,6 +151,8 @@ def _context(
         "declared_limits": people_and_medicine(arguments),
         "versions": ", ".join(f"{inline(name)} {inline(v)}" for name, v in (training.get("versions") or {}).items()),
         "hfcls_version": inline(str((training.get("versions") or {}).get("hfcls", ""))),
+        # Accelerators and streams don't promise that.
+        "exact": "CPU thread" in str(training.get("hardware") or "") and not run.settings.get("streaming"),
         "command": reproducing_command(run.settings, processes=int(training.get("processes") or 1)),
         "citation": fence(arguments.citation, "bibtex") if arguments.citation else "",
         "digits": card_data.DIGITS_CITATION if run.settings.get("dataset_name") == "digits" else "",

@@ -1,6 +1,7 @@
 """What is wrong with a card, whoever wrote it, and what a good one lacks."""
 
 import re
+from collections import Counter
 from typing import Any
 
 import yaml
@@ -10,7 +11,7 @@ from hfcls.escaping import terminal_text
 from hfcls.hub.active_html import count_undescribed_pictures, find_active
 from hfcls.hub.card_rules import LIBRARIES, LICENSES, PIPELINE_TAGS, RELATIONS
 
-MAX_BYTES, MAX_METADATA = 5_000_000, 200_000
+MAX_BYTES, MAX_METADATA = 1_000_000, 200_000
 # Names within the metadata, aliases counted as often as they are used: beyond it a few lines stand for a flood.
 _MAX_NODES, _MAX_DEPTH = 20_000, 40
 _HUB_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
@@ -121,8 +122,8 @@ class _StrictLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Refuses repeated keys."""
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
+        if len(set(keys)) < len(keys):
+            twice = next(key for key, count in Counter(keys).items() if count > 1)
             raise yaml.constructor.ConstructorError(None, None, f"the key {twice!r} comes twice", node.start_mark)
         return super().construct_mapping(node, deep)
 

@@ -52,7 +52,7 @@ def find_examples(run: MeasuredRun, count: int) -> list[Example]:
     Raises:
         UserError: the data can't be read, or none of the images is small enough.
     """
-    if not count or run.predictions is None:
+    if not count or run.predictions is None or run.samples is None:
         return []
     ids, rows = run.predictions.ids, choose_rows(run.predictions.labels, count)
     paths = {row: _path(number, ids[row]) for number, row in enumerate(rows, start=1)}

@@ -90,7 +90,7 @@ BAD = {
     GOOD + "{{ model_summary }}": "template",
     GOOD + "a\x00b": "U+0000",
     GOOD + "a\u202eb": "U+202E",
-    GOOD + "x" * 5_000_001: "MB",
+    GOOD + "x" * 1_000_001: "MB",
 }  # fmt: skip
 
 
