@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from html import escape
 
+from hfcls.escaping import terminal_text
 from hfcls.evaluation.measured_run import MeasuredRun
 from hfcls.evaluation.sections import SECTIONS
 from hfcls.pages.standalone import build_svg
@@ -38,7 +39,9 @@ def draw_pictures(run: MeasuredRun) -> list[Picture]:
         for figure in part.figures if part else ():
             if figure.name in names and (figure.name != "confidence" or run.samples is not None):
                 described = re.search(r"<desc[^>]*>(.*?)</desc>", figure.svg, re.DOTALL)
-                alternative = f"{escape(figure.title)}. {described[1] if described else ''}".strip()
+                said = f"{escape(figure.title)}. {described[1] if described else ''}".strip()
+                # A line break would end the HTML, a dollar begin a formula.
+                alternative = terminal_text(said).replace("$", "&#36;")
                 path = f"figures/{figure.name}.svg"
                 found.append(Picture(path, figure.title, alternative, build_svg(figure.svg, figure.title)))
     drawn = {picture.path for picture in found}

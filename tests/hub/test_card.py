@@ -140,6 +140,18 @@ def test_names_that_would_break_a_page(tmp_path: Path):
     assert yaml.safe_load(card.text.split("\n---\n")[0].removeprefix("---\n"))["pipeline_tag"] == "image-classification"
 
 
+def test_names_in_alternatives_of_pictures(tmp_path: Path):
+    names = ['a"\n\n<script>alert(1)</script>\n\n', "$$x$$", "`", "</details>"]
+    text = build_card(card_run(tmp_path / "run", names), CardArguments()).text
+    assert check_card(text) == []
+    page = rendered(text)
+    assert "script" not in page.tags and page.tags.count("img") == 5
+    assert (
+        "$" not in text.split("## How")[0].split("\n---\n")[1]
+        and "$$" not in text.split("## Results")[1].split("## Data")[0]
+    )
+
+
 def test_the_hub_s_rules_hold(tmp_path: Path, shared: Path):
     card = build_card(card_run(tmp_path / "run", HOSTILE), CardArguments(license="mit", base_model="a/b"))
     assert card_rules(shared)(card.text, "model") == ([], [])
