@@ -12,6 +12,10 @@ def flag(default: Any = None, *, help: str, choices: tuple[str, ...] | None = No
     return field(default=default, metadata={"help": help, "choices": choices})
 
 
+# Flags that say the same in two ways: one of them on the command line takes the place of a config's others.
+ALTERNATIVES = (("dataset_name", "train_dir"), ("model_name_or_path", "architecture"))
+
+
 @dataclass(frozen=True)
 class DataArguments:
     """Where the images come from and how they are split."""
@@ -124,7 +128,7 @@ class AugmentationArguments:
     blur: float | None = flag(help="blur with this probability, 0 to 1")
     gaussian_noise: float | None = flag(help="add noise of up to this fraction of full scale, 0 to 1")
     salt_and_pepper: float | None = flag(help="make up to this fraction of the pixels black or white, 0 to 1")
-    jpeg: int | None = flag(help="compress by JPEG of this quality or more, 1 to 100")
+    jpeg: int | None = flag(help="compress by JPEG of this quality or more, 1 to 100; 0: none")
     cutout: float | None = flag(help="hide a square of this fraction of the side, 0 to 1")
     random_erasing: float | None = flag(help="hide a random box with this probability, 0 to 1")
     mixup: float | None = flag(help="mix pairs of images and labels, shares from Beta(a, a), such as 0.2")

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from hfcls.arguments import DECIDED_HERE, HELP, RENAMED, TRAINING_DEFAULTS
+from hfcls.arguments import ALTERNATIVES, DECIDED_HERE, HELP, RENAMED, TRAINING_DEFAULTS
 from hfcls.errors import UserError, suggest
 
 
@@ -78,11 +78,10 @@ class Flag:
                     return convert(text)
                 except ValueError:
                     continue
-        if "str" in self.annotation or "list" in self.annotation or "|" in self.annotation:
-            return text
-        if self.is_bool:
+        kinds = {part.strip() for part in self.annotation.split("|")} - {"None"}
+        if kinds == {"bool"}:
             raise UserError(f"--{self.name} is {text!r}: expected true or false.")
-        if "int" in self.annotation or "float" in self.annotation:
+        if kinds and kinds <= {"int", "float"}:
             raise UserError(f"--{self.name} is {text!r}: expected {_article(self.annotation)}.")
         return text
 
@@ -191,7 +190,7 @@ class Parser(argparse.ArgumentParser):
             raise UserError(self._unknown(unknown[0]))
         given = vars(namespace)
         config = given.pop("config", None)
-        merged = {**(self._read_config(config) if config else {}), **given}
+        merged = {**(self._read_config(config, given) if config else {}), **given}
         positional = {name: value for name, value in merged.items() if name not in self.flags}
         return positional | self.check({name: value for name, value in merged.items() if name in self.flags})
 
@@ -223,7 +222,8 @@ class Parser(argparse.ArgumentParser):
             return f"--{name} would have no effect here: {DECIDED_HERE[name]}."
         return f"{sentence}{suggest('--' + name, ['--' + n for n in self.flags])} `{self.prog} --help` lists them all."
 
-    def _read_config(self, path: str) -> dict[str, Any]:
+    def _read_config(self, path: str, given: dict[str, Any]) -> dict[str, Any]:
+        """What a config says, without what the command line says otherwise."""
         try:
             content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
@@ -235,7 +235,8 @@ class Parser(argparse.ArgumentParser):
         for name in content:
             if name not in self.flags:
                 raise UserError(self._unknown_name(str(name), f"Unknown flag {name!r} in {path}."))
-        return content
+        replaced = {name for names in ALTERNATIVES for name in names if not given.keys().isdisjoint(names)}
+        return {name: value for name, value in content.items() if name not in replaced}
 
 
 def _metavar(flag: Flag) -> str:

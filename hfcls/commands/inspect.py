@@ -110,7 +110,7 @@ def inspect(values: dict[str, Any]) -> dict[str, Any]:
     if "train" in images.splits and (settings.fix or all(finding.severity != "error" for finding in findings)):
         listed = [*_flags(arguments, without=_IN_THE_LIST), "--samples", str(settings.fix)]
         data = listed if settings.fix else _flags(arguments)
-        sized = [] if settings.image_size is None else ["--image_size", str(settings.image_size)]
+        sized = ["--image_size", str(augmented.side)] if augmented else []
         data += [*_flags(augmentation), "--architecture", "simple_cnn", *sized]
         command = ["hfcls", "train", *data, "--output_dir", f"runs/{name}"]
         print(f"to train    {shlex.join(command)}")
@@ -192,5 +192,5 @@ def _flags(arguments: DataArguments | AugmentationArguments, *, without: frozens
     for field in fields(arguments):
         value = getattr(arguments, field.name)
         if value != field.default and field.name not in without:
-            given += [f"--{field.name}", str(value)]
+            given += [f"--{field.name}", f"{value:g}" if isinstance(value, float) else str(value)]
     return given

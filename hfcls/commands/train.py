@@ -54,7 +54,7 @@ def _check(values: dict[str, Any]) -> None:
             "No model: give --model_name_or_path CHECKPOINT to fine-tune or --architecture NAME to start anew."
         )
     if not 0 <= (values.get("cache_gb") or 0) < float("inf"):
-        raise UserError(f"--cache_gb is {values['cache_gb']}: expected 0 (no cache) or more.")
+        raise UserError(f"--cache_gb is {values['cache_gb']}: expected a number, 0 (no cache) or more.")
     if values.get("cache_gb") and values.get("streaming"):
         raise UserError("--cache_gb would have no effect with --streaming, whose images are decoded as they come.")
     from hfcls.pages.standalone import check_formats

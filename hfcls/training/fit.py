@@ -143,6 +143,10 @@ def _build_trainer(
         raise UserError(f"--{unused} needs the class counts beforehand, which --streaming does not know.")
     seed = training.seed if training.data_seed is None else training.data_seed
     changes = AugmentationPlan(build_augmentations(augmentation), seed)
+    if changes.mixes and training.per_device_train_batch_size == 1:
+        raise UserError(
+            "--mixup and --cutmix need --per_device_train_batch_size 2 or more: they mix images of a batch."
+        )
     learner = METHODS["supervised"](
         label_smoothing=training.label_smoothing_factor,
         class_weight=read_class_weight(method.class_weight, None if streamed else train.labels, train.class_names),

@@ -1,5 +1,6 @@
 """Going on with a run: its data, its classes and its settings must be what they were."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -46,4 +47,16 @@ def find_resumable(
     notices += more
     if checkpoint is None:
         return None, [*notices, f"{run_dir} holds no checkpoint yet: the training starts from the beginning."]
+    _check_length(checkpoint, settings)
     return checkpoint, [*notices, f"The training goes on from {checkpoint}."]
+
+
+def _check_length(checkpoint: Path, settings: dict[str, Any]) -> None:
+    """A run cannot be made shorter than it is."""
+    state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    steps = settings.get("max_steps") or 0
+    wanted, done, name = (settings.get("num_train_epochs"), state["epoch"], "num_train_epochs")
+    if steps > 0:
+        wanted, done, name = steps, state["global_step"], "max_steps"
+    if wanted is not None and done is not None and wanted < done:
+        raise UserError(f"--{name} is {wanted:g}, and {checkpoint} has {done:g} behind it: expected {done:g} or more.")

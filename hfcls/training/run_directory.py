@@ -182,7 +182,8 @@ def compare_settings(before: dict[str, Any], now: dict[str, Any], *, streamed: b
     defaults = {f.name: f.default for cls in TRAIN_ARGUMENTS for f in fields(cls)}
     for name in sorted(before.keys() | now.keys()):
         old, new = (settings.get(name, defaults.get(name)) for settings in (before, now))
-        if old == new or (name in _FREE and not (streamed and name in _STREAM)) or name.startswith("logging_"):
+        off = all(value in (None, 0, "none") for value in (old, new))  # a step that is not taken, in several words
+        if old == new or off or (name in _FREE and not (streamed and name in _STREAM)) or name.startswith("logging_"):
             continue
         change = f"--{name} was {old} and is now {new}"
         if name not in _SCHEDULE:

@@ -168,8 +168,8 @@ def cache_pixels(start: Start, cache_gb: float | None, say: Callable[[str], None
         quiet=bool(training.disable_tqdm),
     )
     cache: PixelCache | None
-    if (passes := _passes(start)) < _PASSES:
-        cache, words = builder.find() or (None, f"{passes:.2g} epoch{'' if passes == 1 else 's'}")
+    if _passes(start) < _PASSES:
+        cache, words = builder.find() or (None, f"it pays from {_PASSES} epochs on")
     else:
         with training.main_process_first(desc="the pixel cache"):
             builder.reserve()

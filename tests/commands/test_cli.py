@@ -74,6 +74,10 @@ GOOD = [*FOLDER, *START]
         (["train", "--train_dir", "{}/good", "--output_dir", "{}/run"], "No model"),
         (["train", *START], "No data"),
         (["train", *GOOD, "--dataset_name", "digits"], "both say where the data is"),
+        (["train", *GOOD, "--rotation", "fifteen"], "--rotation is 'fifteen': expected a number"),
+        (["train", *GOOD, "--image_size", "32.5"], "--image_size is '32.5': expected a whole number"),
+        (["train", *GOOD, "--letterbox", "maybe"], "--letterbox is 'maybe': expected true or false"),
+        (["train", *GOOD, "--mixup", "1", "--per_device_train_batch_size", "1"], "2 or more: they mix"),
         (["train", *GOOD, "--evaluation_strategy", "no"], "use --eval_strategy"),
         (["train", *GOOD, "--warmup_ratio", "0.1"], "use --warmup_steps"),
         (["train", *GOOD, "--learning_rate", "fast"], "expected a number"),
@@ -167,6 +171,13 @@ def test_run_yaml_runs_again(image_folder: Path, tmp_path: Path):
     assert written["bf16"] == "auto"  # which another machine settles in its own way
     assert main(["train", "--config", str(first / "run.yaml"), "--output_dir", str(second)]) == 0
     assert (first / "model.safetensors").read_bytes() == (second / "model.safetensors").read_bytes()
+
+
+def test_data_of_the_command_line_takes_the_place_of_the_configs(image_folder: Path, tmp_path: Path):
+    (tmp_path / "config.yaml").write_text("dataset_name: digits\narchitecture: lenet5\nmax_steps: 2\n")
+    arguments = ["--config", str(tmp_path / "config.yaml"), "--train_dir", str(image_folder), "--use_cpu"]
+    assert main(["train", *arguments, "--output_dir", str(tmp_path / "run")]) == 0
+    assert "dataset_name" not in yaml.safe_load((tmp_path / "run" / "run.yaml").read_text())
 
 
 def test_a_refused_command_can_be_corrected_and_loses_nothing(image_folder: Path, tmp_path: Path, capsys):

@@ -111,7 +111,7 @@ def test_the_same_weights_with_and_without(photos, cache, tmp_path, capsys):
     weights("carved", split_seed=5, num_train_epochs=1)  # read where it is, also for one epoch
     assert f"read from {cache}" in said()
     weights("once", image_size=20, num_train_epochs=1)
-    assert said() == "input     decoded each time: 1 epoch"
+    assert said() == "input     decoded each time: it pays from 1.5 epochs on"
     with pytest.raises(UserError, match="--cache_gb is -1"):
         weights("negative", cache_gb=-1)
     (place,) = (place for place in cache.iterdir() if place.is_dir())

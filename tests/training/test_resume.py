@@ -205,3 +205,7 @@ def test_other_settings_are_not_resumed(image_folder: Path, tmp_path: Path):
     for name, value in (("per_device_train_batch_size", 4), ("image_size", 16), ("shift", 0.1)):
         with pytest.raises(UserError, match=f"--{name} was"):
             train(values | {name: value, "resume_from_checkpoint": "auto"})
+    with pytest.raises(UserError, match=r"--max_steps is 2, and .* has 3 behind it"):
+        train(values | {"max_steps": 2, "resume_from_checkpoint": "auto"})
+    with pytest.raises(UserError, match="--letterbox was"):
+        train(values | {"letterbox": True, "resume_from_checkpoint": "auto"})
