@@ -7,9 +7,18 @@ from typing import Any
 from hfcls.arguments import AugmentationArguments
 from hfcls.models import Classifier, has_batch_norm, has_layer_norm
 
-# Images to be seen in a fine-tuning, and bounds for the passes that makes.
-_IMAGES_TO_SEE, _FEWEST_EPOCHS, _MOST_EPOCHS = 1700, 3, 30
-_EPOCHS_FROM_SCRATCH = 10
+
+@dataclass(frozen=True)
+class _Length:
+    """Images to be seen, and bounds for the passes that makes."""
+
+    images: int
+    fewest: int
+    most: int
+
+
+# From scratch, LeNet-5 on 2,000 MNIST digits reaches 0.908 in 10 passes and 0.963 in 30 (unshifted 0.927 and 0.945).
+_TUNING, _SCRATCH = _Length(1700, 3, 30), _Length(60_000, 10, 50)
 
 
 @dataclass(frozen=True)
@@ -76,10 +85,9 @@ def _learning_rate(situation: Situation) -> float:
 
 
 def _epochs(situation: Situation) -> int:
-    if not situation.pretrained:
-        return _EPOCHS_FROM_SCRATCH
-    wanted = ceil(_IMAGES_TO_SEE / max(situation.images or 1, 1))
-    return min(max(wanted, _FEWEST_EPOCHS), _MOST_EPOCHS)
+    length = _TUNING if situation.pretrained else _SCRATCH
+    wanted = ceil(length.images / max(situation.images or 1, 1))
+    return min(max(wanted, length.fewest), length.most)
 
 
 def fill_in(
