@@ -188,6 +188,7 @@ def _finish(run_dir: Path, start: Any, result: Any, say: Any) -> dict[str, Any]:
     from hfcls.evaluation.measure import measure_split, write_results
     from hfcls.evaluation.measured_run import choose_split
     from hfcls.evaluation.report import save_report
+    from hfcls.models import Classifier, save_classifier
 
     first = result.accelerator.is_main_process
     collator, training = BatchCollator(start.preprocessing), start.training
@@ -208,8 +209,7 @@ def _finish(run_dir: Path, start: Any, result: Any, say: Any) -> dict[str, Any]:
             )
     if not first:
         return measured
-    result.model.save_pretrained(run_dir)
-    start.classifier.image_processor.save_pretrained(run_dir)
+    save_classifier(Classifier(result.model, start.classifier.image_processor), run_dir)
     result.state.save_to_json(str(run_dir / "trainer_state.json"))
     content = write_results(run_dir, result, measured, flat, start.splits, collator)
     page = None

@@ -1,0 +1,1 @@
+"""Publishing: the card, what goes with it, and the push."""
