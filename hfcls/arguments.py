@@ -16,7 +16,9 @@ def flag(default: Any = None, *, help: str, choices: tuple[str, ...] | None = No
 class DataArguments:
     """Where the images come from and how they are split."""
 
-    dataset_name: str | None = flag(help="`digits` (built in), a path as for --train_dir, or a Hub id")
+    dataset_name: str | None = flag(
+        help="`digits` (built in), a path as for --train_dir, or a Hub id (user/name[@revision])"
+    )
     dataset_config_name: str | None = flag(help="configuration of a Hub data set")
     dataset_revision: str | None = flag(help="branch, tag or commit of a Hub data set")
     train_dir: str | None = flag(
@@ -62,7 +64,10 @@ class ModelArguments:
     """What is trained, and from which weights."""
 
     model_name_or_path: str | None = flag(
-        help="checkpoint to fine-tune: Hub id or directory (transformers, timm or ours)"
+        help="checkpoint to fine-tune: directory or Hub id, user/name[@revision] (transformers, timm or ours)"
+    )
+    model_revision: str | None = flag(
+        help="branch, tag or commit of a checkpoint on the Hub, as behind the @; run.yaml names the commit"
     )
     architecture: str | None = flag(help="network to train from scratch: a name of `hfcls models`, or any of timm's")
     pretrained: bool = flag(False, help="start --architecture from its default checkpoint on the Hub")
