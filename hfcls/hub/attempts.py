@@ -140,7 +140,8 @@ class Attempts:
     def given_up(self, trouble: Trouble) -> UserError:
         """What is said after the last attempt."""
         return UserError(
-            f"The Hub {trouble.what}; {self.most} attempts failed. What is there is whole, as it was: push again later."
+            f"The Hub {trouble.what}; {self.most} attempts failed. What is there is whole, with or without this push: "
+            "push again later."
         )
 
 

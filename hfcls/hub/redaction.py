@@ -13,7 +13,7 @@ _STOP = r"\s\"'`<>|:,;()\[\]{}*?"
 _LEADS_OUT = re.compile(r"/|~|\.\.[/\\]|[A-Za-z]:[/\\]|\\\\|file:")
 # Two parts or more: "/" and "/x" are no secret, and many a text holds them.
 _ABSOLUTE = re.compile(
-    rf"(?:file://)?(?:(?<![\w.:/\\<~!-])/|(?<=file:///)|(?<![\w.~/-])~/)(?:[^{_STOP}/]+/)+[^{_STOP}/]*"
+    rf"(?:(?:file://|(?<![\w.:/\\<~!-]))/|(?<![\w.~/-])~/)(?:[^{_STOP}/]+/)+[^{_STOP}/]*"
     rf"|(?<!\w)[A-Za-z]:[\\/]+(?:[^{_STOP}\\/]+[\\/]+)+[^{_STOP}\\/]*"
 )
 # A text in quotes that is a path from end to end may hold blanks.
@@ -94,7 +94,9 @@ def last_part(place: str) -> str:
 
 def _shared(ways: list[list[str]]) -> str:
     """The folder that all lie in."""
-    return "".join(parts[0] for parts in itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*ways, strict=False)))
+    return "".join(
+        parts[0] for parts in itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*ways, strict=False))
+    )
 
 
 def _texts(value: Any) -> Iterable[str]:
