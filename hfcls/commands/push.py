@@ -6,7 +6,7 @@ from hfcls.arguments import PushArguments, only
 from hfcls.errors import UserError
 from hfcls.parsing import Parser, flags_of
 
-DESCRIPTION = """Publishes a finished run on the Hub: weights, model card, results and the rest, in one commit or not at all.
+DESCRIPTION = """Publishes a finished run on the Hub: weights, model card, results; in one commit, or not at all.
 
 The same run pushed twice is one commit. Paths of this machine are shortened, photos lose EXIF and GPS, and a token or
 key in any file stops the push. What only you know of the model, such as its license, comes from `hfcls card RUN`.
