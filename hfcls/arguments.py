@@ -253,6 +253,46 @@ class InspectArguments:
 
 
 @dataclass(frozen=True)
+class CardArguments:
+    """What only the one who publishes a model can say of it; kept in the run's card.yaml for later cards."""
+
+    repo_id: str | None = flag(help="where the model will be on the Hub, user/name, for the examples of use")
+    title: str | None = flag(help="name of the model; that of the run directory if left out")
+    description: str | None = flag(help="one or two sentences on what it is")
+    intended_use: str | None = flag(help="what it is for, in sentences")
+    out_of_scope: str | None = flag(help="what it must not be used for, in sentences")
+    license: str | None = flag(
+        help="license of the weights, by the Hub's identifier, such as apache-2.0; `other` as well"
+    )
+    license_name: str | None = flag(help="name of a license that the Hub has no identifier for (--license other)")
+    license_link: str | None = flag(help="address of its text, or a file of the repository (--license other)")
+    base_model: str | None = flag(help="Hub id of the model that it started from; found by itself where it can be")
+    base_model_relation: str | None = flag(
+        help="what it is to the base model", choices=("finetune", "adapter", "quantized", "merge")
+    )
+    datasets: list[str] | None = flag(help="Hub ids of the data sets; found by themselves where they can be")  # noqa: RUF009
+    data: str | None = flag(help="what the data are and where they come from, in sentences")
+    data_license: str | None = flag(help="license of the data, in words")
+    people: bool | None = flag(help="the images show people")
+    medical: bool | None = flag(help="the images are medical")
+    ethics: str | None = flag(help="what else must be known before it is used, in sentences")
+    tags: list[str] | None = flag(help="further tags")  # noqa: RUF009
+    authors: str | None = flag(help="who made the model")
+    citation: str | None = flag(help="how to cite it: BibTeX, or a file that holds it")
+    examples: int | None = flag(
+        help="publish so many test images as examples (3 of the built-in digits, none of other data, if left out)"
+    )
+
+
+@dataclass(frozen=True)
+class CardCheckArguments:
+    """What is done with a card, beside writing it."""
+
+    check: str | None = flag(help="look at a card instead: a README.md, a directory that holds one, or a Hub id")
+    overwrite: bool = flag(False, help="replace a README.md that hfcls has not written, or that was edited since")
+
+
+@dataclass(frozen=True)
 class PushArguments:
     """What of a run is published, and where."""
 

@@ -1,1 +1,1 @@
-"""Publishing: the card, what goes with it, and the push."""
+"""What is published: the model card, the repository, the Space."""

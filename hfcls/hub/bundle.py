@@ -24,7 +24,7 @@ _FILES = (
 _SHARDS = "model-*-of-*.safetensors"
 _NETWORKS = tuple(sorted(f.name for f in (Path(__file__).parents[1] / "networks").glob("*.py") if f.stem[0] != "_"))
 # What a push may have brought before: gone from the repository where it is gone from the run.
-OWNED = (*_FILES, _SHARDS, "README.md", *_NETWORKS, "predictions/*.parquet", "figures/*", "exports/*")
+OWNED = (*_FILES, _SHARDS, "README.md", *_NETWORKS, "predictions/*.parquet", "figures/*", "examples/*", "exports/*")
 PARTS = ("predictions", "exports")
 _PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz")
 # Never texts, and possibly large.
@@ -94,8 +94,7 @@ def build_bundle(
     _check_finished(run_dir)
     paths, notices = _choose(run_dir, predictions=predictions, exports=exports)
     places = Places(_settings(run_dir), run_dir, run_dir.resolve())
-    files: dict[str, bytes | Path] = {"README.md": card.text.encode()}
-    files |= {name: strip_metadata(picture) for name, picture in card.pictures.items()}
+    files: dict[str, bytes | Path] = {name: strip_metadata(picture) for name, picture in card.pictures.items()}
     shortened = []
     for name, path in paths.items():
         try:
@@ -104,7 +103,7 @@ def build_bundle(
             raise UserError(f"{path} cannot be read ({error.strerror}): nothing was sent.") from None
         if isinstance(content, bytes) and content != path.read_bytes():
             shortened.append(name)
-    files["README.md"] = places.shorten(card.text).encode()
+    files["README.md"] = _shorten_card(card.text, places).encode()
     if shortened:
         notices.append(f"Absolute paths keep their last part alone in {', '.join(shortened)}.")
     check_secrets(files, token=token)
@@ -179,6 +178,16 @@ def _published(name: str, path: Path, places: Places) -> bytes | Path:
     except UnicodeDecodeError:
         return path if content == path.read_bytes() else content
     return places.shorten(text).encode()
+
+
+def _shorten_card(text: str, places: Places) -> str:
+    """The card without places; one of ours keeps a digest that is right."""
+    short = places.shorten(text)
+    if short == text:
+        return text
+    from hfcls.hub.card import is_ours, seal
+
+    return seal(short[: short.rstrip("\n").rfind("\n") + 1]) if is_ours(text) else short
 
 
 def _searchable(name: str, content: bytes | Path) -> bytes:
