@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 from huggingface_hub import HfApi
 
@@ -44,7 +46,7 @@ def add_to_collection(
             found = api.get_collection(title_or_slug)
             return found.slug, found.url
         for collection in api.list_collections(owner=owner):
-            if collection.title == title_or_slug and collection.owner.name == owner:
+            if collection.title == title_or_slug:
                 return collection.slug, collection.url
         made = api.create_collection(title_or_slug, namespace=owner, private=private, exists_ok=True)
         return made.slug, made.url
@@ -52,8 +54,6 @@ def add_to_collection(
     with hub_requests():
         slug, url = attempts.run(find, refusals)
         for kind, repo_id in items.items():
-            attempts.run(
-                lambda kind=kind, repo_id=repo_id: api.add_collection_item(slug, repo_id, kind, exists_ok=True),
-                refusals,
-            )
+            add: Callable[[], Any] = partial(api.add_collection_item, slug, repo_id, kind, exists_ok=True)  # type: ignore[arg-type]
+            attempts.run(add, refusals)
     return url

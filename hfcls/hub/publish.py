@@ -61,7 +61,8 @@ def prepare(run_dir: Path, arguments: PushArguments, *, token: str | None) -> Pu
     """
     repo_id = str(arguments.repo_id)
     left_out = set(arguments.no or ())
-    card: Any = build_card(run_dir, CardArguments(), repo_id=repo_id)
+    space_id = repo_id if arguments.space else None
+    card: Any = build_card(run_dir, CardArguments(), repo_id=repo_id, space_id=space_id)
     notices: tuple[str, ...] = ()
     edited = run_dir / "README.md"
     if edited.is_file() and not is_ours(text := edited.read_text(encoding="utf-8", errors="replace")):

@@ -168,6 +168,53 @@ def test_faults(tmp_path, which: str):
     assert rows and all(line.split()[-1] == "whole" for line in rows), ended.stdout
 
 
+def test_collections(hub, tmp_path):
+    """The loopback Hub has none: their part of its interface is added here."""
+    lists: dict[str, dict] = {}
+    answer = hub.app.api
+
+    async def api(request, method, parts):
+        from starlette.responses import JSONResponse
+
+        if parts[0] != "collections":
+            return await answer(request, method, parts)
+        if method == "POST" and len(parts) == 1:
+            title = (await hub.app.json(request))["title"]
+            slug = f"alice/{title.lower()}-{'0' * 24}"
+            rest = {
+                "items": [],
+                "lastUpdated": "2026-01-01T00:00:00.000Z",
+                "private": False,
+                "theme": "x",
+                "upvotes": 0,
+            }
+            lists[slug] = {"slug": slug, "title": title, "owner": {"name": "alice"}, **rest}
+        elif method == "POST":
+            item = (await hub.app.json(request))["item"]
+            items = lists["/".join(parts[1:3])]["items"]
+            if item["id"] in {one["id"] for one in items}:
+                return JSONResponse({"error": "there already"}, 409)
+            items.append({"_id": "1", "position": 0, **item})
+        elif len(parts) == 1:
+            return JSONResponse(list(lists.values()))
+        found = lists.get("/".join(parts[1:3])) if len(parts) > 1 else list(lists.values())[-1]
+        return JSONResponse({**found, "position": 0} if found else {"error": "none"}, 200 if found else 404)
+
+    hub.app.api = api
+    code = (
+        "import sys; from hfcls.hub.collections import add_to_collection as add; from hfcls.errors import UserError\n"
+        "for title in sys.argv[1:]:\n"
+        "  try: print(add(title, {'model': 'alice/m', 'space': 'alice/m2'}, private=False, say=print))\n"
+        "  except UserError as error: print(error)"
+    )
+    slug = f"alice/mine-{'0' * 24}"
+    ended = python(code, "Mine", "Mine", slug, f"alice/other-{'1' * 24}", env=environment(hub, tmp_path))
+    assert ended.returncode == 0, ended.stderr
+    made, again, by_slug, missing = ended.stdout.splitlines()
+    assert made == again == by_slug == f"{hub.endpoint}/collections/{slug}" and "is not on the Hub" in missing
+    assert [item["id"] for item in lists[slug]["items"]] == ["alice/m", "alice/m2"] and len(lists) == 1
+
+
 def test_attempts_end(monkeypatch):
     waits, said = [], []
     monkeypatch.setattr("time.sleep", waits.append)
