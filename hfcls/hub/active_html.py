@@ -20,6 +20,16 @@ _SCHEMES = frozenset(("", "http", "https", "mailto"))
 
 def find_active(text: str) -> list[str]:
     """Sentences on what of a Markdown text would not stay text; code that is shown as code is none of it."""
+    reader = _read(text)
+    return list(dict.fromkeys(reader.problems))
+
+
+def count_undescribed_pictures(text: str) -> int:
+    """Pictures of a Markdown text without a text alternative."""
+    return _read(text).undescribed
+
+
+def _read(text: str) -> "_Reader":
     parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     parser.validateLink = lambda url: True  # type: ignore[method-assign]  # leave it in, so that it is found
     reader = _Reader()
@@ -27,18 +37,20 @@ def find_active(text: str) -> list[str]:
         reader.feed(parser.render(text))
         reader.close()
     except (RecursionError, AssertionError):
-        return ["The text is nested too deep to be looked through."]
-    return list(dict.fromkeys(reader.problems))
+        reader.problems.append("The text is nested too deep to be looked through.")
+    return reader
 
 
 class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.problems: list[str] = []
+        self.undescribed = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in _TAGS:
             self.problems.append(f"The card holds the HTML tag <{tag}>, which is more than text: leave it out.")
+        self.undescribed += tag == "img" and not (dict(attrs).get("alt") or "").strip()
         for name, value in attrs:
             if re.match(r"on\w", name):
                 self.problems.append(f"The card holds HTML that runs a script ({name}= in <{tag[:20]}>): leave it out.")

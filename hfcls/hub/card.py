@@ -6,7 +6,6 @@ What was not measured is left out. The same run gives the same bytes.
 import re
 from dataclasses import dataclass
 from hashlib import sha256
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import jinja2
 
 from hfcls.arguments import CardArguments
 from hfcls.evaluation.measured_run import MeasuredRun
-from hfcls.evaluation.sections import SECTIONS
 from hfcls.files import write_text
 from hfcls.hub import card_data
 from hfcls.hub.card_check import check_card, find_gaps
@@ -25,37 +23,17 @@ from hfcls.hub.card_examples import FOLDER, Example, find_examples
 from hfcls.hub.card_measured import describe_results, example_output
 from hfcls.hub.card_metadata import build_metadata
 from hfcls.hub.card_network import Network, base_model_of, read_network
+from hfcls.hub.card_pictures import Picture, draw_pictures
 from hfcls.hub.card_run import read_card_run, read_training
 from hfcls.hub.card_training import resolved_arguments, training_rows
 from hfcls.hub.markdown import distinct_names, fence, inline, join_words, table
-from hfcls.pages.standalone import build_svg
 
 __all__ = ["Card", "build_card", "check_card", "find_gaps", "is_ours", "save_card"]
 
 README = "README.md"
-# Figures of the report that a card shows, by section.
-_PICTURES = {"learning": ("loss",), "confusion": ("confusion", "confused"), "ranking": ("roc",)}
-_PICTURES |= {"calibration": ("reliability", "confidence")}
 _MAX_LISTED = 20
 _SEAL = "<!-- Written by `hfcls card`; sha256 of all above: {} -->\n"
 _SEALED = re.compile(r"<!-- Written by `hfcls card`; sha256 of all above: ([0-9a-f]{64}) -->\n\Z")
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A drawing of the card.
-
-    Attributes:
-        path: within the repository.
-        title: what stands above it.
-        alternative: what it shows, in words, escaped for HTML.
-        svg: the document.
-    """
-
-    path: str
-    title: str
-    alternative: str
-    svg: str
 
 
 @dataclass(frozen=True)
@@ -126,20 +104,6 @@ def is_ours(text: str) -> bool:
     """Whether `hfcls` has written this card and no one has edited it since."""
     found = _SEALED.search(text)
     return found is not None and sha256(text[: found.start()].encode()).hexdigest() == found[1]
-
-
-def draw_pictures(run: MeasuredRun) -> list[Picture]:
-    """The report's figures that a card shows, as files."""
-    found: list[Picture] = []
-    for section, names in _PICTURES.items():
-        part = SECTIONS[section].build(run) if run.split or section == "learning" else None
-        for figure in part.figures if part else ():
-            if figure.name in names and (figure.name != "confidence" or run.samples is not None):
-                described = re.search(r"<desc[^>]*>(.*?)</desc>", figure.svg, re.DOTALL)
-                alternative = f"{escape(figure.title)}. {described[1] if described else ''}".strip()
-                path = f"figures/{figure.name}.svg"
-                found.append(Picture(path, figure.title, alternative, build_svg(figure.svg, figure.title)))
-    return found
 
 
 def _context(

@@ -7,7 +7,7 @@ import yaml
 from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
 from hfcls.escaping import terminal_text
-from hfcls.hub.active_html import find_active
+from hfcls.hub.active_html import count_undescribed_pictures, find_active
 from hfcls.hub.card_rules import LIBRARIES, LICENSES, PIPELINE_TAGS, RELATIONS
 
 MAX_BYTES, MAX_METADATA = 5_000_000, 200_000
@@ -80,7 +80,7 @@ def find_gaps(text: str) -> list[str]:
     gaps += [f"nothing on {what}" for what, pattern in sections.items() if not re.search(pattern, body, re.IGNORECASE)]
     if re.search(r"accuracy|result", body, re.IGNORECASE) and not re.search(r"interval|±|confidence", body):
         gaps.append("results without intervals")
-    if re.search(r"!\[\s*\]\(|<img(?![^>]*\balt=\"[^\"]+\")", body):
+    if count_undescribed_pictures(body):
         gaps.append("a picture without a text alternative")
     return gaps
 
@@ -91,7 +91,11 @@ def read_metadata(text: str) -> tuple[dict[str, Any] | None, str, list[str]]:
     found = REGEX_YAML_BLOCK.search(text)
     if not found:
         if re.match(r"\s*---[ \t]*\r?\n", text):
-            return None, text, ["The metadata begin with --- and never end: expected a second line of ---."]
+            return (
+                None,
+                text,
+                ["The metadata begin with --- and never end, or are empty: expected YAML, then a second line of ---."],
+            )
         return None, text, ["The card has no metadata: expected YAML between two lines of --- at its top."]
     body = text[found.end() :]
     if len(found[2]) > MAX_METADATA:

@@ -16,6 +16,7 @@ from hfcls.hub.card_check import read_metadata
 from hfcls.hub.card_examples import choose_rows
 from hfcls.hub.card_measured import describe_results, example_answers, example_output, run_from_predictions
 from hfcls.hub.card_metadata import DECIMALS, model_index
+from hfcls.hub.card_pictures import draw_pictures
 from hfcls.structures import Predictions
 
 # Limits that rest on predictions; the others rest on the counts of the data.
@@ -37,6 +38,8 @@ def card_figures(text: str) -> list[tuple[str, str]]:
         found += _table_figures(title, sections.get(title, ""))
         sentences = [line for line in sections.get(title, "").splitlines() if not line.startswith(("|", "<"))]
         found += _numbered(title, "\n".join(sentences))
+    for path, alternative in re.findall(r'<img src="(figures/[^"]+)" alt="([^"]*)"', sections.get("Results", "")):
+        found += _numbered(path, alternative)
     output = re.search(r"^```+text\n(.*?)\n```+$", sections.get("How to use it", ""), re.MULTILINE | re.DOTALL)
     found += [(f"output/{i}", line) for i, line in enumerate(output[1].splitlines() if output else ())]
     for title, rest in re.findall(rf"^- \*\*({_MEASURED_LIMITS})\.\*\*(.*)$", sections.get("Limits", ""), re.MULTILINE):
@@ -67,8 +70,10 @@ def figures_of_predictions(predictions: Mapping[str, Predictions], *, examples: 
     ]
     output = example_output(run.predictions, rows[0] if rows else 0)
     limits = "\n".join(f"- {limit}" for limit in measured.limits)
+    pictures = "\n".join(f'<img src="{one.path}" alt="{one.alternative}">' for one in draw_pictures(run))
     text = (
-        f"---\nx: 1\n---\n{measured.lead}\n## How to use it\n{output}\n## Results\n{measured.results}\n\n{measured.classes}\n"
+        f"---\nx: 1\n---\n{measured.lead}\n## How to use it\n{output}\n"
+        f"## Results\n{measured.results}\n\n{measured.classes}\n\n{pictures}\n"
         f"## What it takes for what\n{measured.confusions}\n## Limits\n{limits}\n"
     )
     return figures + card_figures(text)
@@ -141,7 +146,8 @@ def _table_figures(section: str, text: str) -> list[tuple[str, str]]:
         if not titles:
             titles = cells
         elif not all(re.fullmatch(r":?-+:?", cell) for cell in cells):
-            row = cells[0].partition("<br>")[0]
+            names = cells[:2] if titles[1] == "taken for" else cells[:1]
+            row = " → ".join(names).partition("<br>")[0]
             named = zip(titles[1:], cells[1:], strict=True)
             found += [(f"{section}/{row}/{title}", cell) for title, cell in named]
     return found

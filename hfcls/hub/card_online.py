@@ -66,13 +66,13 @@ def ask_hub(text: str) -> Asked:
     """Has the Hub validate the metadata, where it can be reached; no token is sent."""
     if constants.HF_HUB_OFFLINE:
         return Asked((), (), "without the Hub, by the rules that hfcls knows")
-    import httpx
+    import httpx2  # the client of huggingface_hub
 
     body = {"repoType": "model", "content": text}
     try:
         response = get_session().post(f"{constants.ENDPOINT}/api/validate-yaml", json=body, timeout=_TIMEOUT)
         found = response.json() if response.status_code in {200, 400} else None
-    except (httpx.HTTPError, ValueError):
+    except (httpx2.HTTPError, ValueError):
         found = None
     if not isinstance(found, dict):
         return Asked((), (), "by the rules that hfcls knows; the Hub gave no answer")
