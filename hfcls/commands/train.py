@@ -75,7 +75,7 @@ def _check_publishing(values: dict[str, Any]) -> None:
     if not repo_id:
         raise UserError("--push_to_hub needs --hub_model_id: say where the model goes, such as user/name.")
     if _is_first_process():
-        from hfcls.hub.push import check_rights
+        from hfcls.hub.rights import check_rights
 
         check_rights(repo_id, say=_printer())
 

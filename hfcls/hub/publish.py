@@ -9,7 +9,8 @@ from hfcls.arguments import CardArguments, PushArguments
 from hfcls.errors import UserError
 from hfcls.hub.bundle import PARTS, Bundle, build_bundle, check_secrets
 from hfcls.hub.card import build_card, check_card, is_ours
-from hfcls.hub.push import Pushed, check_hub, check_repo_id, push_bundle, size_text
+from hfcls.hub.push import Pushed, push_bundle, size_text
+from hfcls.hub.rights import check_hub, check_repo_id
 
 Say = Callable[[str], None]
 # Of a Space; `hfcls/` is the package itself, whose files come and go from release to release.

@@ -8,7 +8,8 @@ import pytest
 
 from hfcls.errors import UserError
 from hfcls.hub.attempts import Attempts, Refusals, Trouble
-from hfcls.hub.push import check_repo_id, size_text
+from hfcls.hub.push import size_text
+from hfcls.hub.rights import check_repo_id
 from tests.hubs import MINIHUB, environment, load_minihub, python, running_hub
 
 TOKEN = "hf_alice"
@@ -21,7 +22,8 @@ import json, sys
 from hfcls.errors import UserError
 from hfcls.hub.attempts import Attempts
 from hfcls.hub.bundle import Bundle
-from hfcls.hub.push import check_rights, push_bundle
+from hfcls.hub.push import push_bundle
+from hfcls.hub.rights import check_rights
 for words in sys.argv[1:]:
     options = json.loads(words)
     files = {path: text.encode() for path, text in options.pop("files").items()}
