@@ -104,7 +104,7 @@ def recorded(hub) -> list[dict]:
 
 
 def pattern(entry: dict, name: str) -> dict:
-    path = re.sub(r"[0-9a-f]{40,64}(/\d+)?", "[0-9a-f]+", entry["path"])
+    path = re.sub(r"[0-9a-f]{40,64}(/\d+)?", "[0-9a-f/]+", entry["path"])
     query = "create_pr=1" if "create_pr" in entry["query"] and "commit" in path else ""
     return {"method": entry["method"], "path": path.replace(name, "NAME") + (f".{query}" if query else r"\?")}
 
@@ -120,7 +120,7 @@ def number(requests: list[dict], *, pull_request: bool) -> list[dict]:
 
 def shown(request: dict) -> str:
     nth = f" ({request['skip'] + 1})" if request["skip"] else ""
-    path = request["path"].replace("[0-9a-f]+", "ID").replace(r"\?", "").replace("alice/NAME", "U/N")
+    path = request["path"].replace("[0-9a-f/]+", "ID").replace(r"\?", "").replace("alice/NAME", "U/N")
     return f"{request['method']} {path}{nth}"
 
 
