@@ -20,7 +20,9 @@ ALTERNATIVES = (("dataset_name", "train_dir"), ("model_name_or_path", "architect
 class DataArguments:
     """Where the images come from and how they are split."""
 
-    dataset_name: str | None = flag(help="`digits` (built in), a path as for --train_dir, or a Hub id")
+    dataset_name: str | None = flag(
+        help="`digits` (built in), a path as for --train_dir, or a Hub id (user/name[@revision])"
+    )
     dataset_config_name: str | None = flag(help="configuration of a Hub data set")
     dataset_revision: str | None = flag(help="branch, tag or commit of a Hub data set")
     train_dir: str | None = flag(
@@ -66,7 +68,10 @@ class ModelArguments:
     """What is trained, and from which weights."""
 
     model_name_or_path: str | None = flag(
-        help="checkpoint to fine-tune: Hub id or directory (transformers, timm or ours)"
+        help="checkpoint to fine-tune: directory or Hub id, user/name[@revision] (transformers, timm or ours)"
+    )
+    model_revision: str | None = flag(
+        help="branch, tag or commit of a checkpoint on the Hub, as behind the @; run.yaml names the commit"
     )
     architecture: str | None = flag(help="network to train from scratch: a name of `hfcls models`, or any of timm's")
     pretrained: bool = flag(False, help="start --architecture from its default checkpoint on the Hub")
@@ -192,6 +197,9 @@ class RunArguments:
         help="also write the report's figures as files to report/figures, as svg, png or both",
         choices=("svg", "png"),
     )
+    push_to_hub: bool = flag(False, help="publish the finished run on the Hub in one commit, as `hfcls push` does")
+    hub_model_id: str | None = flag(help="where it goes with --push_to_hub, user/name")
+    hub_private_repo: bool = flag(False, help="make the repository private, with --push_to_hub")
 
 
 # The rows of `hfcls.models.test_time`, which is heavy to import.
@@ -289,6 +297,19 @@ class CardCheckArguments:
 
 
 @dataclass(frozen=True)
+class PushArguments:
+    """What of a run is published, and where."""
+
+    repo_id: str | None = flag(help="where the model goes on the Hub, user/name; made if it is missing; required")
+    space: bool = flag(False, help="also push a Space of the same name, where anyone can try the model")
+    private: bool = flag(False, help="make what is made private; an error where it is there and public")
+    create_pr: bool = flag(False, help="propose the commit as a pull request")
+    collection: str | None = flag(help="list it in the collection of this title (made if it is missing) or slug")
+    no: list[str] | None = flag(help="what to leave out: predictions, exports, or both")  # noqa: RUF009
+    dry_run: bool = flag(False, help="list files, sizes and problems of the card; send nothing")
+
+
+@dataclass(frozen=True)
 class ModelsArguments:
     """Which architectures are listed, and how."""
 
@@ -330,12 +351,13 @@ HELP: dict[str, str] = {
 
 # Fields of TrainingArguments that hfcls decides itself: giving them is an error, with the reason.
 DECIDED_HERE: dict[str, str] = {
+    **dict.fromkeys(("push_to_hub", "hub_model_id", "hub_private_repo"), "see the flags of the run"),
+    "hub_token": "a token on the command line ends up in logs; set HF_TOKEN, or log in with `hf auth login`",
+    **dict.fromkeys(("hub_strategy", "hub_always_push"), "--push_to_hub makes one commit, when the run is finished"),
+    "hub_revision": "--push_to_hub commits to the main branch; see `hfcls push --create_pr` for a proposal",
     **dict.fromkeys(
-        (
-            *("push_to_hub", "hub_token", "hub_private_repo", "hub_model_id", "hub_strategy", "hub_always_push"),
-            *("hub_revision", "trackio_space_id", "trackio_bucket_id", "trackio_static_space_id"),
-        ),
-        "publish the finished run directory with `hf upload`",
+        ("trackio_space_id", "trackio_bucket_id", "trackio_static_space_id"),
+        "publish the finished run with --push_to_hub or `hfcls push`",
     ),
     **dict.fromkeys(
         ("fsdp", "fsdp_config", "deepspeed", "parallelism_config"),

@@ -10,6 +10,7 @@ VERBS = {
     "evaluate": "evaluate a model on any labelled data",
     "predict": "classify image files",
     "card": "write the model card of a run, or check any card",
+    "push": "publish a finished run on the Hub",
     "models": "list the architectures",
 }
 

@@ -19,6 +19,10 @@ GROUND = (
     "pages",
     "escaping",
     "catalogue",
+    "hub_errors",
+    "download",
+    "hub_cache",
+    "pull",
 )
 FLOORS = {
     **dict.fromkeys(GROUND, 1),
@@ -37,6 +41,10 @@ NEIGHBOURS = {
     "extras": {"errors"},
     "structures": {"errors"},
     "pages": {"errors", "extras"},
+    "hub_errors": {"errors"},
+    "download": {"errors", "hub_errors"},
+    "hub_cache": {"download", "files"},
+    "pull": {"download", "errors", "hub_cache", "hub_errors"},
 }
 FILES = sorted((ROOT / "hfcls").rglob("*.py"))
 OPTIONAL = {"gradio", "fastapi", "tensorboard", "shap", "lime", "captum", "onnx", "onnxruntime", "optuna", "peft"}

@@ -15,7 +15,8 @@ examples:
   hfcls evaluate runs/digits
   hfcls evaluate runs/photos --test_dir new_photos
   hfcls evaluate runs/photos --tta flip
-  hfcls evaluate google/vit-base-patch16-224 --dataset_name photos --split validation"""
+  hfcls evaluate google/vit-base-patch16-224 --dataset_name photos --split validation
+  hfcls evaluate user/name@revision"""
 
 
 _DATA_FLAGS = ("test_dir", "dataset_name", "validation_dir", "train_dir")
@@ -24,7 +25,7 @@ _DATA_FLAGS = ("test_dir", "dataset_name", "validation_dir", "train_dir")
 def build_parser() -> Parser:
     """All flags of the command."""
     parser = Parser("evaluate", DESCRIPTION, positionals="MODEL ")
-    parser.add_argument("model", metavar="MODEL", help="run directory, checkpoint, or Hub id")
+    parser.add_argument("model", metavar="MODEL", help="run directory, checkpoint, or Hub id (user/name[@revision])")
     parser.add_config()
     parser.add_flags("data", flags_of(DataArguments))
     parser.add_flags("evaluation", flags_of(EvaluateArguments))
@@ -59,16 +60,21 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     from hfcls.files import write_json
     from hfcls.models import average_views, load_classifier
     from hfcls.pages.standalone import check_formats
+    from hfcls.pull import commit_of, local_model
 
     name = str(values["model"])
     values = build_parser().check({key: value for key, value in values.items() if key != "model"})
     arguments = only(EvaluateArguments, values)
     formats = check_formats(arguments.figures)
     output = _output(name, values, arguments)
-    loaded, summary = _data(name, values, arguments.split)
+    directory = local_model(name, allow_pickle=arguments.allow_pickle)
+    loaded, summary = _data(name, directory, values, arguments.split)
     accelerator = Accelerator(cpu=arguments.use_cpu)
     classifier = load_classifier(
-        name, trust_remote_code=arguments.trust_remote_code, allow_pickle=arguments.allow_pickle
+        name,
+        directory=directory,
+        trust_remote_code=arguments.trust_remote_code,
+        allow_pickle=arguments.allow_pickle,
     )
     model = average_views(classifier.model, arguments.tta)
     preprocessing = Preprocessing(classifier.image_processor)
@@ -94,7 +100,9 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
         measured["tta"] = flat[f"{prefix}_tta"] = arguments.tta
     speed = {f"{prefix}_samples_per_second": flat[f"{prefix}_samples_per_second"]}
     speed |= measure_speed(model, dataset, collator, device=accelerator.device)
-    content = {"splits": {arguments.split: measured}, "speed": speed}
+    content: dict[str, Any] = {"splits": {arguments.split: measured}, "speed": speed}
+    if commit := commit_of(directory):
+        content |= {"model": name, "model_revision": commit}
     if first:
         write_json(output / f"{prefix}_results.json", flat)
         write_json(output / "metrics.json", content)
@@ -130,8 +138,13 @@ def _dataset(data: Any, loaded: Any, preprocessing: Any, class_names: tuple[str,
     return dataset
 
 
-def _data(model: str, values: dict[str, Any], split: str) -> tuple[Any, dict[str, Any]]:
-    """The data that the flags name; for a run directory without any, the run's own, compared with what it was."""
+def _data(model: str, directory: Path, values: dict[str, Any], split: str) -> tuple[Any, dict[str, Any]]:
+    """The data that the flags name; for a run without any, the run's own, compared with what it was.
+
+    Args:
+        model: as the user named it.
+        directory: where it lies here.
+    """
     from dataclasses import replace
 
     from datasets import DatasetDict
@@ -139,17 +152,12 @@ def _data(model: str, values: dict[str, Any], split: str) -> tuple[Any, dict[str
     from hfcls.data.labelled import load_data
     from hfcls.training.run_directory import SETTINGS, read_data_summary, read_settings
 
-    run_dir = Path(model)
     given = [name for name in _DATA_FLAGS if values.get(name)]
-    own = not given and (run_dir / SETTINGS).is_file()
-    if not given and not run_dir.is_dir():
-        raise UserError(f"{model} does not exist here; a model from the Hub needs data: --test_dir or --dataset_name.")
+    own = not given and (directory / SETTINGS).is_file()
     if not given and not own:
-        raise UserError(
-            f"No data: {model} is no run directory with splits of its own; give --test_dir or --dataset_name."
-        )
+        raise UserError(f"No data: {model} is no run with splits of its own; give --test_dir or --dataset_name.")
     if own:
-        loaded = load_data(only(DataArguments, {**read_settings(run_dir), **values}))
+        loaded = load_data(only(DataArguments, {**_own_data(model, read_settings(directory)), **values}))
     else:
         # Of foreign data nothing is set apart: one split alone is what is to be evaluated, whatever its name.
         loaded = load_data(only(DataArguments, values), splits_needed=())
@@ -159,7 +167,7 @@ def _data(model: str, values: dict[str, Any], split: str) -> tuple[Any, dict[str
     if split not in loaded.splits:
         raise UserError(f"The data has no {split} split, only {', '.join(loaded.splits)}: choose one with --split.")
     summary = loaded.summary()
-    before = read_data_summary(run_dir) if own else None
+    before = read_data_summary(directory) if own else None
     if before is not None and before["fingerprint"] != summary["fingerprint"]:
         raise UserError(
             f"The data of {model} has changed since it was trained (fingerprint {before['fingerprint']}, now "
@@ -167,6 +175,23 @@ def _data(model: str, values: dict[str, Any], split: str) -> tuple[Any, dict[str
             "other data with --test_dir."
         )
     return loaded, summary
+
+
+def _own_data(model: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """The data flags of a run, whoever wrote them down.
+
+    Raises:
+        UserError: they are not what a run writes, or the data lies elsewhere.
+    """
+    flags = {flag.name: flag for flag in flags_of(DataArguments)}
+    own = {name: flags[name].convert(value) for name, value in settings.items() if name in flags and value is not None}
+    for name in ("train_dir", "validation_dir", "test_dir"):
+        if name in own and not Path(own[name]).exists():
+            raise UserError(
+                f"The data that {model} was trained on is not here (its run.yaml says --{name} {own[name]}): bring it "
+                "back, or name data with --test_dir or --dataset_name."
+            )
+    return own
 
 
 def _in_order_of_model(data: Any, classifier: Any, name: str) -> Any:

@@ -35,7 +35,7 @@ _DATA_FLAGS = ("dataset_name", *_WHICH_IMAGES, "max_image_pixels")
 def build_parser() -> Parser:
     """All flags of the command."""
     parser = Parser("predict", DESCRIPTION, positionals="MODEL IMAGE [IMAGE ...] ")
-    parser.add_argument("model", metavar="MODEL", help="run directory, checkpoint, or Hub id")
+    parser.add_argument("model", metavar="MODEL", help="run directory, checkpoint, or Hub id (user/name[@revision])")
     images = parser.add_argument(
         *("images",),
         metavar="IMAGE",
@@ -90,11 +90,13 @@ def _predict(values: dict[str, Any], *, show: Callable[[dict[str, Any]], None], 
     from hfcls.evaluation.answers import RowLayout
     from hfcls.evaluation.stream_predictions import predict_answers
     from hfcls.models import load_classifier
+    from hfcls.pull import local_model
 
+    directory = local_model(model, allow_pickle=arguments.allow_pickle)
     loaded = load_images(images, data_arguments)
     data = loaded.data
     classifier = load_classifier(
-        model, trust_remote_code=arguments.trust_remote_code, allow_pickle=arguments.allow_pickle
+        model, directory=directory, trust_remote_code=arguments.trust_remote_code, allow_pickle=arguments.allow_pickle
     )
     device = Accelerator(cpu=arguments.use_cpu).device
     names = classifier.class_names

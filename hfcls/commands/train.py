@@ -9,6 +9,7 @@ from hfcls.arguments import (
     DataArguments,
     MethodArguments,
     ModelArguments,
+    PushArguments,
     RunArguments,
     TransferArguments,
     only,
@@ -60,6 +61,23 @@ def _check(values: dict[str, Any]) -> None:
     from hfcls.pages.standalone import check_formats
 
     check_formats(values.get("figures"))
+    _check_publishing(values)
+
+
+def _check_publishing(values: dict[str, Any]) -> None:
+    """Whether what is trained can be pushed; asks the Hub, since hours lie between now and the push."""
+    repo_id = values.get("hub_model_id")
+    if not values.get("push_to_hub"):
+        for name in ("hub_model_id", "hub_private_repo"):
+            if values.get(name):
+                raise UserError(f"--{name} would have no effect without --push_to_hub.")
+        return
+    if not repo_id:
+        raise UserError("--push_to_hub needs --hub_model_id: say where the model goes, such as user/name.")
+    if _is_first_process():
+        from hfcls.hub.rights import check_rights
+
+        check_rights(repo_id, say=_printer())
 
 
 def train(values: dict[str, Any]) -> dict[str, Any]:
@@ -131,7 +149,10 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
             f"  hfcls train --config {run_dir / 'run.yaml'} --resume_from_checkpoint auto"
         )
     with writing(run_dir):
-        return _finish(run_dir, start, result, say)
+        content = _finish(run_dir, start, result, say)
+    if values.get("push_to_hub") and _is_first_process():
+        _publish(run_dir, values, say)
+    return content
 
 
 def _add_dropped(run_dir: Path, summary: dict[str, Any], settings: dict[str, Any], result: Any, say: Any) -> None:
@@ -188,6 +209,7 @@ def _finish(run_dir: Path, start: Any, result: Any, say: Any) -> dict[str, Any]:
     from hfcls.evaluation.measure import measure_split, write_results
     from hfcls.evaluation.measured_run import choose_split
     from hfcls.evaluation.report import save_report
+    from hfcls.models import Classifier, save_classifier
 
     first = result.accelerator.is_main_process
     collator, training = BatchCollator(start.preprocessing), start.training
@@ -208,8 +230,7 @@ def _finish(run_dir: Path, start: Any, result: Any, say: Any) -> dict[str, Any]:
             )
     if not first:
         return measured
-    result.model.save_pretrained(run_dir)
-    start.classifier.image_processor.save_pretrained(run_dir)
+    save_classifier(Classifier(result.model, start.classifier.image_processor), run_dir)
     result.state.save_to_json(str(run_dir / "trainer_state.json"))
     content = write_results(run_dir, result, measured, flat, start.splits, collator)
     page = None
@@ -219,6 +240,19 @@ def _finish(run_dir: Path, start: Any, result: Any, say: Any) -> dict[str, Any]:
         page = save_report(run_dir, pictures=pictures, figures=start.values.get("figures") or ())
     say(_results_text(measured, run_dir, page))
     return content
+
+
+def _publish(run_dir: Path, values: dict[str, Any], say: Any) -> None:
+    from hfcls.hub.publish import publish
+
+    where = PushArguments(repo_id=values["hub_model_id"], private=bool(values.get("hub_private_repo")))
+    try:
+        publish(run_dir, where, say=say)
+    except UserError as error:
+        private = " --private" if where.private else ""
+        raise UserError(
+            f"{error} The run itself is finished: `hfcls push {run_dir} --repo_id {where.repo_id}{private}` pushes it."
+        ) from None
 
 
 def _headline(start: Any, summary: dict[str, Any]) -> str:

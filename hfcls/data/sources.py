@@ -9,6 +9,7 @@ from hfcls.arguments import DataArguments
 from hfcls.data.choices import choose_samples, map_classes, read_class_mapping
 from hfcls.data.digits import read_digits
 from hfcls.data.groups import group_by_pattern
+from hfcls.data.hub import find_hub_data
 from hfcls.data.kinds import columns_of, prefixed, read_path
 from hfcls.data.reading import Reading
 from hfcls.data.stored import read_hub
@@ -104,11 +105,11 @@ def read_named(arguments: DataArguments, name: str, *, labelled: bool = True) ->
     if Path(name).exists():
         refuse_hub_flags(arguments)
         return read_path(Path(name), arguments, labelled=labelled), name
-    if name.count("/") > 1 or name.startswith((".", "/", "~")):
+    if name.partition("@")[0].count("/") > 1 or name.startswith((".", "/", "~")):
         raise UserError(f"--dataset_name {name} does not exist: expected a path, a Hub id or `digits`.")
     columns = columns_of(arguments, labelled=labelled)
-    reading = read_hub(name, arguments.dataset_config_name, arguments.dataset_revision, columns)
-    return reading, f"the Hub data set {name}"
+    found = find_hub_data(name, arguments.dataset_revision)
+    return read_hub(found, arguments.dataset_config_name, columns), found.words
 
 
 def refuse_hub_flags(arguments: DataArguments) -> None:

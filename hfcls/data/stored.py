@@ -24,6 +24,7 @@ from huggingface_hub.constants import HF_HUB_CACHE
 
 from hfcls.data.cells import confine_paths
 from hfcls.data.columns import Columns, choose_columns, column_texts, image_columns, is_text, listed, standard_columns
+from hfcls.data.hub import HubData, load_hub_data
 from hfcls.data.layout import SPLIT_FOLDERS
 from hfcls.data.paths import roots_of
 from hfcls.data.reading import Reading
@@ -143,14 +144,15 @@ def read_saved(path: Path, columns: Columns, *, prefix: str = "") -> Reading:
     return reading
 
 
-def read_hub(name: str, config_name: str | None, revision: str | None, columns: Columns) -> Reading:
+def read_hub(found: HubData, config_name: str | None, columns: Columns) -> Reading:
     """Downloads (or finds in the cache) a data set of the Hub.
 
     Raises:
         UserError: it is not to be had, has none of the usual splits, or see `standard_columns`.
     """
+    name = found.name
     try:
-        loaded = load_dataset(name, config_name, revision=revision)
+        loaded = load_hub_data(found, config_name)
     except (FileNotFoundError, ConnectionError) as error:
         raise UserError(
             f"The data set {name} is neither a directory here nor to be had from the Hub ({first_line(error)})."

@@ -20,6 +20,7 @@ from hfcls.data.choices import read_class_mapping
 from hfcls.data.columns import choose_columns, class_name, text_of
 from hfcls.data.content import sample_keys
 from hfcls.data.decode import decode_bytes, read_bytes
+from hfcls.data.hub import find_hub_data
 from hfcls.data.kinds import archives_in, columns_of, kind_of
 from hfcls.data.layout import SPLIT_FOLDERS, natural_order
 from hfcls.data.paths import Roots, roots_of
@@ -145,8 +146,12 @@ def _from_parquet(path: Path, arguments: DataArguments) -> tuple[IterableDataset
 
 
 def _from_hub(name: str, arguments: DataArguments) -> tuple[IterableDataset, list[str], Reading]:
+    found = find_hub_data(name, arguments.dataset_revision)
+    where = {"revision": found.commit or found.revision, "streaming": True}
     try:
-        loaded = load_dataset(name, arguments.dataset_config_name, revision=arguments.dataset_revision, streaming=True)
+        loaded = found.ask(lambda: load_dataset(found.repo_id, arguments.dataset_config_name, **where))
+    except UserError:
+        raise
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"The data set {name} cannot be streamed: {reason}") from None

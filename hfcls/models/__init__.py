@@ -9,6 +9,7 @@ from hfcls.models.memory import has_depthwise_convolutions
 from hfcls.models.normalization import has_batch_norm, has_layer_norm
 from hfcls.models.preparation import asked_steps, describe_steps, prepare_images, steps_of
 from hfcls.models.pretrained import default_checkpoint
+from hfcls.models.save import save_classifier
 from hfcls.models.stages import find_stages
 from hfcls.models.test_time import TEST_TIME_AUGMENTATIONS, average_views
 
@@ -38,5 +39,6 @@ __all__ = [
     "plain_weights",
     "pooled_features",
     "prepare_images",
+    "save_classifier",
     "steps_of",
 ]

@@ -1,5 +1,6 @@
 """From a Hub id, a directory or a weights file to a classifier with the wanted classes."""
 
+import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,6 +24,7 @@ from hfcls.models.architectures import Classifier, names_of, set_names
 from hfcls.models.features import find_heads
 from hfcls.models.rates import set_rates
 from hfcls.models.sizes import change_size
+from hfcls.pull import commit_of, local_model
 
 transformers_logging.disable_progress_bar()
 
@@ -30,6 +32,7 @@ transformers_logging.disable_progress_bar()
 def load_classifier(
     name_or_path: str,
     *,
+    directory: Path | None = None,
     class_names: tuple[str, ...] | None = None,
     trust_remote_code: bool = False,
     allow_pickle: bool = False,
@@ -40,7 +43,8 @@ def load_classifier(
     """Loads a checkpoint; replaces its head where the classes differ.
 
     Args:
-        name_or_path: a Hub id or a directory: transformers, timm or ours.
+        name_or_path: a directory or a Hub id (``user/name`` or ``user/name@revision``): transformers, timm or ours.
+        directory: where `local_model` has put it, if it has.
         class_names: K names; the checkpoint's own where None. With the same names in the same
             order the head is kept, otherwise it starts anew.
         trust_remote_code: run Python files that come with the checkpoint.
@@ -52,14 +56,15 @@ def load_classifier(
         UserError: not found, not an image classifier, unsafe, only partly loadable, or the network cannot take that
             size or has no such dropout.
     """
-    config = _load_config(name_or_path, trust_remote_code)
+    directory = directory or local_model(name_or_path, allow_pickle=allow_pickle)
+    config = _load_config(name_or_path, directory, trust_remote_code)
     set_rates(config, name_or_path, dropout=dropout, drop_path=drop_path, trust_remote_code=trust_remote_code)
     keep_head = class_names is None or class_names == names_of(config)
     if class_names is not None:
         set_names(config, class_names)
     try:
         model, loading = AutoModelForImageClassification.from_pretrained(
-            name_or_path,
+            directory,
             config=config,
             dtype=torch.float32,
             ignore_mismatched_sizes=not keep_head,
@@ -68,7 +73,7 @@ def load_classifier(
             use_safetensors=None if allow_pickle else True,
         )
     except (OSError, ValueError, RuntimeError, SafetensorError, ImportError) as error:
-        raise UserError(_why_not(name_or_path, error)) from None
+        raise UserError(_why_not(name_or_path, directory, error)) from None
     heads = find_heads(model)
     _check_loaded(name_or_path, loading, heads, keep_head)
     notices = []
@@ -78,7 +83,7 @@ def load_classifier(
             if head.bias is not None:
                 nn.init.zeros_(head.bias)
         notices.append(f"The head of {name_or_path} was replaced by a new one for {config.num_labels} classes.")
-    processor, notice = _load_image_processor(name_or_path, config, trust_remote_code)
+    processor, notice = _load_image_processor(name_or_path, directory, config, trust_remote_code)
     if image_size is not None:
         model, processor = change_size(model, processor, image_size, name=name_or_path)
     return Classifier(model, processor, tuple(notices + notice))
@@ -123,11 +128,13 @@ def _kind(model: PreTrainedModel) -> str:
     return getattr(model.config, "architecture", None) or type(model).__name__
 
 
-def _load_config(name_or_path: str, trust_remote_code: bool) -> Any:
+def _load_config(name_or_path: str, directory: Path, trust_remote_code: bool) -> Any:
+    if trust_remote_code:
+        _check_code(name_or_path, directory)
     try:
-        config = AutoConfig.from_pretrained(name_or_path, trust_remote_code=trust_remote_code)
+        config = AutoConfig.from_pretrained(directory, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(_why_not(name_or_path, error)) from None
+        raise UserError(_why_not(name_or_path, directory, error)) from None
     if sorted(config.id2label) != list(range(config.num_labels)):
         raise UserError(
             f"{name_or_path} contradicts itself: its config.json names {len(config.id2label)} classes "
@@ -136,27 +143,44 @@ def _load_config(name_or_path: str, trust_remote_code: bool) -> Any:
     return config
 
 
-def _why_not(name_or_path: str, error: Exception) -> str:
+def _check_code(name_or_path: str, directory: Path) -> None:
+    """Code that is to be run comes with the weights, from the same commit.
+
+    Raises:
+        UserError: a repository of the Hub takes it from elsewhere, where it can change at any time.
+    """
+    for file in (directory / "config.json", directory / "preprocessor_config.json") if commit_of(directory) else ():
+        try:
+            places = json.loads(file.read_text(encoding="utf-8")).get("auto_map") or {}
+        except (OSError, ValueError, AttributeError):
+            continue
+        foreign = re.search(r"[\w.-]+/[\w.-]+--", json.dumps(places))
+        if foreign:
+            raise UserError(
+                f"{file.name} of {name_or_path} takes its Python code from another repository, "
+                f"{foreign[0].removesuffix('--')}, at no fixed commit: fetch both into one directory, name the files "
+                "under auto_map without their repository, and give that directory."
+            )
+
+
+def _why_not(name_or_path: str, directory: Path, error: Exception) -> str:
     """One sentence out of what transformers says at length."""
     text = str(error)
+    commit = commit_of(directory)
     if "trust_remote_code" in text:
+        whose = f"{name_or_path.partition('@')[0]} at commit {commit[:12]}" if commit else name_or_path
         return (
             f"{name_or_path} comes with Python code of its own, which is not run unless you trust it: "
-            "read that code, then add --trust_remote_code."
+            f"--trust_remote_code would run the .py files of {whose} on this machine, with all that you may do here; "
+            f"read them first, in {directory}."
         )
-    path = Path(name_or_path)
-    if path.is_dir() and not (path / "config.json").is_file():
+    if not (directory / "config.json").is_file():
         return f"{name_or_path} holds no config.json: expected a directory that save_pretrained wrote."
-    if path.is_dir() and not list(path.glob("*.safetensors*")):
-        return f"{name_or_path} holds no safetensors weights; weights in pickle files need --allow_pickle."
-    if not path.exists() and (path.is_absolute() or name_or_path.startswith(".") or name_or_path.count("/") != 1):
-        return f"The model {name_or_path} does not exist: expected a directory or a Hub id such as user/name."
-    if not path.exists():
-        return (
-            f"The model {name_or_path} is neither a directory here nor to be had from the Hub "
-            "(no such repository, no access, or no network): where there is a network, run "
-            f"`hf download {name_or_path} --local-dir DIR`, and give DIR in its place."
-        )
+    if not list(directory.glob("*.safetensors*")):
+        pickles = sorted(file.name for file in directory.glob("*.bin"))
+        what = f"{pickles[0]} is a pickle, which" if pickles else "weights in pickle files"
+        needs = "can run code when it is read: it needs" if pickles else "need"
+        return f"{name_or_path} holds no safetensors weights; {what} {needs} --allow_pickle."
     return (
         f"{name_or_path} cannot be loaded as an image classifier: {text.strip().splitlines()[0] if text else error!r}"
     )
@@ -178,9 +202,11 @@ def _check_loaded(name_or_path: str, loading: dict, heads: Iterable[str], keep_h
         )
 
 
-def _load_image_processor(name_or_path: str, config: Any, trust_remote_code: bool) -> tuple[Any, list[str]]:
+def _load_image_processor(
+    name_or_path: str, directory: Path, config: Any, trust_remote_code: bool
+) -> tuple[Any, list[str]]:
     try:
-        return AutoImageProcessor.from_pretrained(name_or_path, trust_remote_code=trust_remote_code), []
+        return AutoImageProcessor.from_pretrained(directory, trust_remote_code=trust_remote_code), []
     except (OSError, ValueError, ImportError):
         size = getattr(config, "image_size", 224)
         height, width = (size, size) if isinstance(size, int) else tuple(size)

@@ -154,15 +154,30 @@ def read_settings(path: Path) -> dict[str, Any]:
         UserError: the directory holds none, or it cannot be read.
     """
     try:
-        return yaml.safe_load((path / SETTINGS).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"{path / SETTINGS} cannot be read ({error}).") from None
+        settings = yaml.safe_load((path / SETTINGS).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{path / SETTINGS} cannot be read ({' '.join(str(error).split())}).") from None
+    if not isinstance(settings, dict):
+        raise UserError(f"{path / SETTINGS} holds no settings: expected lines of `flag: value`.")
+    return settings
 
 
 def read_data_summary(path: Path) -> dict[str, Any] | None:
-    """``data.json`` of a run, or None where there is none."""
+    """``data.json`` of a run, or None where there is none.
+
+    Raises:
+        UserError: it is not what a run writes.
+    """
     file = path / DATA
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+    if not file.is_file():
+        return None
+    try:
+        summary = json.loads(file.read_text(encoding="utf-8"))
+        if not {"fingerprint", "class_names"} <= summary.keys():
+            raise ValueError("it lacks the fingerprint or the classes")
+    except (ValueError, AttributeError) as error:
+        raise UserError(f"{file} is not what a run writes ({error}).") from None
+    return summary
 
 
 def compare_settings(before: dict[str, Any], now: dict[str, Any], *, streamed: bool = False) -> list[str]:

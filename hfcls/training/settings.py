@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers import TrainingArguments
 
-from hfcls.arguments import TRAINING_DEFAULTS
+from hfcls.arguments import DECIDED_HERE, TRAINING_DEFAULTS
 from hfcls.errors import UserError, suggest
 from hfcls.metrics import METRICS
 from hfcls.models import has_batch_norm, has_depthwise_convolutions
@@ -42,7 +42,8 @@ def build_training_arguments(
         UserError: a value is impossible, or has no effect in this run.
     """
     names = {f.name for f in fields(TrainingArguments)}
-    given = {name: value for name, value in values.items() if name in names}
+    # Trainer itself never pushes: `hfcls train` does, once, when all is written.
+    given = {name: value for name, value in values.items() if name in names and name not in DECIDED_HERE}
     filled = {**TRAINING_DEFAULTS, **given}
     filled |= {"remove_unused_columns": False, "label_names": ["labels"]}
     filled.setdefault("disable_tqdm", False)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from datasets import DatasetDict
@@ -29,6 +30,7 @@ from hfcls.models import (
     prepare_images,
     steps_of,
 )
+from hfcls.pull import commit_of, local_model
 from hfcls.training.recipe import fill_in, read_situation
 from hfcls.training.settings import build_training_arguments, choose_bf16
 from hfcls.training.transfer import check_transfer, checkpoints_to_keep, learning_of
@@ -79,7 +81,9 @@ def prepare_training(values: dict[str, Any], loaded: LabelledData, *, before: di
     check_transfer(transfer, pretrained=pretrained, streamed=streamed)
     values = {**values, **checkpoints_to_keep(transfer, values)}
     seed = build_training_arguments(values, **settled).seed
-    classifier, loaded = build_for(model, loaded, seed=seed)
+    directory, revision = find_checkpoint(model, before=before, quiet=bool(values.get("disable_tqdm")))
+    values = {**values, "model_revision": revision}
+    classifier, loaded = build_for(model, loaded, directory=directory, seed=seed)
     if steps:
         classifier = prepare_images(classifier, Preprocessing(classifier.image_processor).spec, steps)
     images = None if streamed else len(loaded.splits["train"])
@@ -94,10 +98,39 @@ def prepare_training(values: dict[str, Any], loaded: LabelledData, *, before: di
     return Start(values, chosen, classifier, loaded, training, preprocessing, splits, pretrained)
 
 
-def build_for(arguments: ModelArguments, loaded: LabelledData, *, seed: int) -> tuple[Classifier, LabelledData]:
+def find_checkpoint(
+    arguments: ModelArguments, *, before: dict[str, Any] | None = None, quiet: bool = False
+) -> tuple[Path | None, str | None]:
+    """Where the checkpoint to start from lies here, and the commit if it is from the Hub.
+
+    Args:
+        before: the settings of the run that is to be resumed, which goes on with its commit.
+        quiet: show no progress.
+
+    Raises:
+        UserError: it is not to be had, or a flag would have no effect.
+    """
+    name = checkpoint_name(arguments)
+    if name is None:
+        if arguments.model_revision:
+            raise UserError("--model_revision would have no effect: it goes with --model_name_or_path.")
+        return None, None
+    revision = arguments.model_revision
+    if before is not None and before.get("model_name_or_path") == arguments.model_name_or_path:
+        revision = revision or before.get("model_revision")
+    directory = local_model(name, revision=revision, allow_pickle=arguments.allow_pickle, quiet=quiet)
+    # A run that is older than the flag goes on without.
+    unknown = before is not None and not before.get("model_revision")
+    return directory, None if unknown else commit_of(directory)
+
+
+def build_for(
+    arguments: ModelArguments, loaded: LabelledData, *, seed: int, directory: Path | None = None
+) -> tuple[Classifier, LabelledData]:
     """The classifier for the data's classes; where a checkpoint has the same ones, its order of them is taken over.
 
     Args:
+        directory: where the checkpoint lies here; found anew where None.
         seed: of the fresh weights.
 
     Raises:
@@ -114,7 +147,12 @@ def build_for(arguments: ModelArguments, loaded: LabelledData, *, seed: int) -> 
         if arguments.weights:
             classifier = replace(classifier, notices=load_weights(classifier, arguments.weights))
         return classifier, loaded
-    options = {"trust_remote_code": arguments.trust_remote_code, "allow_pickle": arguments.allow_pickle, **changes}
+    options: dict[str, Any] = {
+        "trust_remote_code": arguments.trust_remote_code,
+        "allow_pickle": arguments.allow_pickle,
+        **changes,
+    }
+    options["directory"] = directory or find_checkpoint(arguments)[0]
     classifier = load_classifier(name, **options)
     matches = match_names(list(loaded.class_names), classifier.class_names)
     mapping = [index for index in matches if index is not None]

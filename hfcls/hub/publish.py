@@ -1,0 +1,149 @@
+"""What is published of one run: its model repository and, where they are asked for, a Space and a collection."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hfcls.arguments import CardArguments, PushArguments
+from hfcls.errors import UserError
+from hfcls.hub.bundle import PARTS, Bundle, build_bundle, check_secrets
+from hfcls.hub.card import build_card, check_card, is_ours
+from hfcls.hub.push import Pushed, push_bundle, size_text
+from hfcls.hub.rights import check_hub, check_repo_id
+
+Say = Callable[[str], None]
+# Of a Space; `hfcls/` is the package itself, whose files come and go from release to release.
+_SPACE_OWNED = ("app.py", "README.md", "requirements.txt", "menu.yaml", "hfcls/*")
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What is about to be pushed.
+
+    Attributes:
+        model: the files of the run.
+        space: those of its Space, if one is wanted.
+        problems: of the card; one sentence each.
+    """
+
+    model: Bundle
+    space: Bundle | None
+    problems: tuple[str, ...]
+
+
+def check_push(arguments: PushArguments) -> None:
+    """What can be said before the run is read.
+
+    Raises:
+        UserError: flags are missing, unknown or contradict each other.
+    """
+    if not arguments.repo_id:
+        raise UserError("No --repo_id: say where the run goes, such as --repo_id user/name.")
+    check_repo_id(arguments.repo_id)
+    for part in arguments.no or ():
+        if part not in PARTS:
+            raise UserError(f"--no is {part!r}: expected one of {', '.join(PARTS)}.")
+    if arguments.create_pr and arguments.private:
+        raise UserError("--private would have no effect with --create_pr, which needs a repository that is there.")
+    if arguments.create_pr and arguments.space:
+        raise UserError("--space would show a model that is only proposed (--create_pr): give one of them.")
+    if arguments.create_pr and arguments.collection:
+        raise UserError("--collection would list a model that is only proposed (--create_pr): give one of them.")
+
+
+def prepare(run_dir: Path, arguments: PushArguments, *, token: str | None) -> Publication:
+    """Collects everything, sends nothing.
+
+    A README.md of the run that someone wrote or edited goes as it is; one of ours is written anew for `repo_id`.
+
+    Raises:
+        UserError: the run is not finished, or a file holds a secret.
+    """
+    repo_id = str(arguments.repo_id)
+    left_out = set(arguments.no or ())
+    space_id = repo_id if arguments.space else None
+    card: Any = build_card(run_dir, CardArguments(), repo_id=repo_id, space_id=space_id)
+    notices: tuple[str, ...] = ()
+    edited = run_dir / "README.md"
+    if edited.is_file() and not is_ours(text := edited.read_text(encoding="utf-8", errors="replace")):
+        card = replace(card, text=text)
+        notices = (f"{edited} was edited by hand and goes as it is.",)
+    model = build_bundle(
+        run_dir,
+        card=card,
+        predictions="predictions" not in left_out,
+        exports="exports" not in left_out,
+        token=token,
+    )
+    model = replace(model, notices=notices + model.notices)
+    space = _space(repo_id, token=token) if arguments.space else None
+    return Publication(model, space, tuple(check_card(card.text)))
+
+
+def publish(run_dir: Path, arguments: PushArguments, *, say: Say) -> Pushed | None:
+    """Pushes a finished run.
+
+    Args:
+        run_dir: its directory, of which nothing is changed.
+        arguments: what goes where; with ``dry_run`` it is listed, and nothing is sent.
+        say: tells the user how it goes.
+
+    Returns:
+        Where the model is; None after a dry run.
+
+    Raises:
+        UserError: something stands in the way; what is on the Hub then is whole, as it was before.
+    """
+    check_push(arguments)
+    repo_id = str(arguments.repo_id)
+    token = _token() if arguments.dry_run else check_hub(repo_id)
+    publication = prepare(run_dir, arguments, token=token)
+    for notice in publication.model.notices:
+        say(f"note: {notice}")
+    if arguments.dry_run:
+        say(_listing(publication, arguments))
+        return None
+    if publication.problems:
+        raise UserError(f"The card cannot be published: {' '.join(publication.problems)}")
+    settings: dict[str, Any] = {"say": say, "private": arguments.private}
+    pushed = push_bundle(publication.model, repo_id, create_pr=arguments.create_pr, **settings)
+    say(_told("model", pushed))
+    if publication.space is not None:
+        say(_told("space", push_bundle(publication.space, repo_id, repo_type="space", **settings)))
+    if arguments.collection:
+        from hfcls.hub.collections import add_to_collection
+
+        items = {"model": repo_id, **({"space": repo_id} if publication.space is not None else {})}
+        say(f"listed    {add_to_collection(arguments.collection, items, private=arguments.private, say=say)}")
+    return pushed
+
+
+def _space(repo_id: str, *, token: str | None) -> Bundle:
+    from hfcls.hub.space import build_space
+
+    files = dict(build_space(repo_id, title=repo_id.partition("/")[2], space_id=repo_id))
+    check_secrets(files, token=token)
+    return Bundle(files, _SPACE_OWNED)
+
+
+def _token() -> str | None:
+    from huggingface_hub import get_token
+
+    return get_token()
+
+
+def _told(kind: str, pushed: Pushed) -> str:
+    """Where it is now."""
+    how = "pushed" if pushed.new else "unchanged: all of it was there"
+    return f"{kind:<10}{pushed.url} ({how}; commit {pushed.revision[:8]})"
+
+
+def _listing(publication: Publication, arguments: PushArguments) -> str:
+    lines = []
+    for kind, bundle in (("model", publication.model), ("space", publication.space)):
+        if bundle is not None:
+            lines += [f"{kind:<10}{arguments.repo_id}: {len(bundle.files)} files, {size_text(bundle.size)}"]
+            lines += [f"          {size_text(size):>12}  {path}" for path, size in bundle.sizes.items()]
+    lines += [f"problem   {problem}" for problem in publication.problems]
+    return "\n".join([*lines, "nothing was sent (--dry_run)"])

@@ -1,0 +1,189 @@
+"""What leaves the machine: no places, no secrets, no pickles, no photo's metadata."""
+
+import base64
+import io
+import json
+import pickle
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from hfcls.errors import UserError
+from hfcls.hub.bundle import build_bundle
+from hfcls.hub.photos import strip_metadata
+from hfcls.hub.redaction import Places
+from hfcls.hub.secrets import find_secret
+
+GPS = 0x8825
+SECRETS = {
+    "a Hugging Face token": "hf_" + "aB3dE6gH9j" * 4,
+    "a GitHub token": "ghp_" + "aB3dE6gH9j" * 4,
+    "an AWS access key": "AKIA" + "ABCDEFGH12345678",
+    "a Slack token": "xoxb-" + "1234567890-abc",
+    "an API key (sk-...)": "sk-" + "proj-abcDEF0123456789xyz",
+    "a private key": "-----BEGIN RSA " + "PRIVATE KEY-----",
+    "a password in a URL": "https://someone:" + "pass123@example.org/x",
+    "an AWS secret key": "aws_secret_access_key = " + "aB3dE6gH9j" * 4,
+}
+
+
+@dataclass
+class Card:
+    text: str = "---\nlicense: mit\n---\n# A model\n"
+    pictures: dict[str, bytes] = field(default_factory=dict)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run directory with everything that a run may leave there, small."""
+    root = tmp_path / "someone" / "runs" / "first"
+    (root / "predictions").mkdir(parents=True)
+    photos = tmp_path / "someone" / "My Photos" / "photos"
+    settings = f"train_dir: {photos}\noutput_dir: {root}\nclass_weight: none\n"
+    (root / "run.yaml").write_text(settings)
+    (root / "config.json").write_text('{"model_type": "x", "label_names": ["a/b", "../x", "<script>"]}')
+    (root / "model.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}")
+    (root / "simple_cnn.py").write_text("X = 1\n")
+    (root / "data.json").write_text(json.dumps({"source": str(photos), "dropped": [{"id": "/media/card/a b/1.png"}]}))
+    (root / "metrics.json").write_text('{"accuracy": 0.5}')
+    state = {"best_model_checkpoint": f"{root}/checkpoint-7", "of": "images/second"}
+    (root / "trainer_state.json").write_text(json.dumps(state))
+    table = pa.table(
+        {"id": [f"{photos}/cats/1.png", "/mnt/one/2.png", "/mnt/two/2.png", "dogs/3.png"], "label": [0] * 4}
+    )
+    pq.write_table(table.replace_schema_metadata({"class_names": '["a"]'}), root / "predictions" / "test.parquet")
+    (root / "checkpoint-7").mkdir()
+    (root / "checkpoint-7" / "optimizer.pt").write_bytes(b"x")
+    (root / "training_args.bin").write_bytes(pickle.dumps({}))
+    (root / "exports").mkdir()
+    (root / "exports" / "model.onnx").write_bytes(b"onnx")
+    (root / "exports" / "model.bin").write_bytes(pickle.dumps([1]))
+    return root
+
+
+def test_only_what_belongs_there(run: Path):
+    bundle = build_bundle(run, card=Card())
+    assert set(bundle.files) == {
+        *("README.md", "run.yaml", "config.json", "model.safetensors", "simple_cnn.py", "data.json", "metrics.json"),
+        *("trainer_state.json", "predictions/test.parquet", "exports/model.onnx"),
+    }
+    assert any("exports/model.bin is left out" in notice for notice in bundle.notices)
+    without = build_bundle(run, card=Card(), predictions=False, exports=False)
+    assert set(bundle.files) - set(without.files) == {"predictions/test.parquet", "exports/model.onnx"}
+    assert without.owns("predictions/test.parquet") and not without.owns("handler.py")
+    assert bundle.size == sum(bundle.sizes.values())
+
+
+def test_places_are_shortened(run: Path):
+    files = build_bundle(
+        run, card=Card(text=f"Trained by `hfcls train --train_dir {run.parents[1]}/My Photos/photos`.\n")
+    ).files
+    table = pq.read_table(io.BytesIO(files["predictions/test.parquet"]))
+    everything = b"".join(f for f in files.values() if isinstance(f, bytes)) + str(table.to_pydict()).encode()
+    assert b"someone" not in everything and b"/mnt" not in everything and b"/media" not in everything
+    assert b"train_dir: photos\n" in files["run.yaml"] and b"output_dir: first\n" in files["run.yaml"]
+    assert json.loads(files["data.json"]) == {"source": "photos", "dropped": [{"id": "1.png"}]}
+    assert json.loads(files["trainer_state.json"]) == {
+        "best_model_checkpoint": "first/checkpoint-7",
+        "of": "images/second",
+    }
+    assert files["config.json"] == (run / "config.json").read_bytes()
+    assert files["README.md"] == b"Trained by `hfcls train --train_dir photos`.\n"
+    assert table.column("id").to_pylist() == ["photos/cats/1.png", "one/2.png", "two/2.png", "dogs/3.png"]
+    assert table.schema.metadata[b"class_names"] == b'["a"]'
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("see /home/al/data/photos.", "see photos."),
+        ('"C:\\\\Users\\\\al\\\\x y\\\\photos"', '"photos"'),
+        ("file:///home/al/photos/1.png", "1.png"),
+        ("~/work/photos", "photos"),
+        ("https://example.org/a/b and image/svg+xml, 1/2, </text>, </a/b>", None),
+        ("#!/usr/bin/env python", None),
+        ("models/x ./a/b ../x/y a|b / or /x", None),
+    ],
+)
+def test_what_is_a_place(text: str, short: str | None):
+    assert Places({}).shorten(text) == (text if short is None else short)
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+def test_secrets_stop_the_push(run: Path, kind: str):
+    (run / "metrics.json").write_text(json.dumps({"note": SECRETS[kind]}))
+    with pytest.raises(UserError, match=r"metrics\.json holds") as caught:
+        build_bundle(run, card=Card())
+    assert kind in str(caught.value) and SECRETS[kind] not in str(caught.value)
+
+
+def test_hidden_secrets(run: Path):
+    token = "hf_short1"
+    header = json.dumps({"__metadata__": {"by": token}}).encode()
+    (run / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(UserError, match=r"model\.safetensors holds the Hub token in use"):
+        build_bundle(run, card=Card(), token=token)
+    (run / "model.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}")
+    ids = pa.table({"id": [SECRETS["a GitHub token"]] * 500, "label": [0] * 500})
+    pq.write_table(ids, run / "predictions" / "test.parquet", compression="zstd")
+    with pytest.raises(UserError, match=r"predictions/test\.parquet holds a GitHub token"):
+        build_bundle(run, card=Card())
+    assert find_secret(b"sk-learn, hf_hub, AKIA, task-specific-things-of-twenty, mask-rcnn-with-a-long-name") is None
+
+
+def test_an_unfinished_run(run: Path):
+    (run / "model.safetensors").unlink()
+    with pytest.raises(UserError, match="no finished run"):
+        build_bundle(run, card=Card())
+
+
+def photo(kind: str, *, orientation: int = 1) -> tuple[bytes, Image.Image]:
+    image = Image.radial_gradient("L").resize((40, 24)).convert("RGB")
+    exif = Image.Exif()
+    exif[0x0110], exif[0x0112] = "A camera", orientation
+    exif.get_ifd(GPS)[1] = "N"
+    exif.get_ifd(GPS)[2] = (52.0, 30.0, 0.0)
+    stream = io.BytesIO()
+    settings = {"lossless": True} if kind == "WEBP" else {"comment": b"Made at home"} if kind == "JPEG" else {}
+    image.save(stream, kind, exif=exif, xmp=b"<x:xmpmeta>home</x:xmpmeta>", **settings)
+    content = stream.getvalue() + (b"\0trailer at home" if kind == "JPEG" else b"")
+    return content, Image.open(io.BytesIO(content))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_photos_lose_what_cameras_say(kind: str):
+    content, before = photo(kind)
+    assert before.getexif().get_ifd(GPS)
+    stripped = strip_metadata(content)
+    after = Image.open(io.BytesIO(stripped))
+    assert not after.getexif() and b"home" not in stripped and b"camera" not in stripped and b"Exif" not in stripped
+    assert after.format == kind and after.tobytes() == before.tobytes()
+    assert strip_metadata(stripped) == stripped
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_turned_photos_stay_upright(kind: str):
+    content, before = photo(kind, orientation=6)
+    after = Image.open(io.BytesIO(strip_metadata(content)))
+    upright = before.transpose(Image.Transpose.ROTATE_270)
+    difference = max(abs(a - b) for a, b in zip(after.tobytes(), upright.tobytes(), strict=True))
+    assert not after.getexif() and after.size == (24, 40)
+    assert difference <= (8 if kind == "JPEG" else 0)
+
+
+def test_embedded_photos():
+    content, _ = photo("JPEG")
+    svg = b'<svg><image href="data:image/jpeg;base64,' + base64.b64encode(content) + b'"/></svg>'
+    stripped = strip_metadata(svg)
+    assert len(stripped) < len(svg) and stripped.endswith(b'"/></svg>')
+    assert base64.b64decode(stripped.split(b"base64,")[1][:-9]) == strip_metadata(content)
+
+
+def test_damaged_photos_keep_their_pixels_alone():
+    content, before = photo("PNG")
+    stripped = strip_metadata(content[:-6])
+    assert Image.open(io.BytesIO(stripped)).tobytes() == before.tobytes() and b"camera" not in stripped
