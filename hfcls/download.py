@@ -145,7 +145,9 @@ def _size(file: Path) -> int:
 
 def _fetch(remote: RemoteFile, place: Path, asked: Asked, headers: dict[str, str], bar: Any, stop: Event) -> None:
     part = _part(place)
-    for _ in range(_DAMAGED_TRIES):
+    for attempt in range(_DAMAGED_TRIES):
+        if attempt:
+            note(f"{remote.path} of {asked} arrived damaged: it is fetched again.")
         try:
             persevere(
                 lambda: _append(remote, part, headers, bar, stop),
@@ -162,7 +164,6 @@ def _fetch(remote: RemoteFile, place: Path, asked: Asked, headers: dict[str, str
             return
         bar.update(-_size(part))
         part.unlink()
-        note(f"{remote.path} of {asked} arrived damaged: it is fetched again.")
     raise UserError(
         f"{remote.path} of {asked} arrived damaged {_DAMAGED_TRIES} times (its digest is not the one that the Hub "
         "gives), and was thrown away: try again later, or over another network."
