@@ -14,7 +14,7 @@ from threading import Event
 from typing import Any, TypeVar
 
 from huggingface_hub import constants, get_session
-from huggingface_hub.utils import hf_raise_for_status
+from huggingface_hub.utils import are_progress_bars_disabled, hf_raise_for_status
 from tqdm.auto import tqdm
 
 from hfcls.errors import UserError
@@ -114,7 +114,7 @@ def fetch_all(
         desc=f"Fetching {asked}",
         unit="B",
         unit_scale=True,
-        disable=quiet or None,
+        disable=quiet or bool(are_progress_bars_disabled()) or None,
         leave=False,
     )
     stop = Event()

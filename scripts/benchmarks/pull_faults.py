@@ -1,10 +1,11 @@
-"""Pulls a model from a Hub on which one request goes wrong, in every way: is it whole in the end, or one clear sentence?
+"""Pulls a model from a Hub on which one request goes wrong, in every way: whole in the end, or one clear sentence?
 
     python scripts/benchmarks/pull_faults.py --hub_server PATH/TO/minihub.py
 
-For each fault and each request of a pull, once and then for ever, with an empty cache. A pull that ends well must hold the
-very bytes; one that does not must end with exit code 2 and one sentence, leave no damaged file, and go on when the Hub is
-well again; the token must appear nowhere. Prints a row per fault and request; exits with 1 where any of it is not so.
+For each fault and each request of a pull, once and then for ever, with an empty cache. A pull that ends well must hold
+the very bytes; one that does not must end with exit code 2 and one sentence, leave no damaged file, and go on when the
+Hub is well again; the token must appear nowhere. Prints a row per fault and request; exits with 1 where any of it is
+not so.
 """
 
 import argparse
@@ -55,12 +56,13 @@ def main() -> int:
     parser.add_argument("--faults", nargs="*", default=list(FAULTS))
     arguments = parser.parse_args()
     minihub = load_minihub(arguments.hub_server)
-    # A body that is shorter than the cut arrives whole: that is no fault.
+    # An answer that is shorter than the cut, or has no bytes to flip, arrives whole: that is no fault.
     cases = [
         (fault, request)
         for fault in arguments.faults
         for request in REQUESTS
         if not (fault == "cut after 2 MB" and request != "its bytes")
+        and not (fault in {"cut after 100 bytes", "bit flipped"} and request == "large file")
     ]
     begun = time.monotonic()
     wrong = 0
@@ -70,7 +72,7 @@ def main() -> int:
         for (fault, request), task in zip(cases, tasks, strict=True):
             once, ever = task.result()
             wrong += "WRONG" in once + ever
-            print(f"| {fault} | {request} | {once} | {ever} |", flush=True)
+            print(f"| {fault} | {request} | {once} | {'the same' if ever == once else ever} |", flush=True)
     print(f"\n{2 * len(cases)} pulls, {wrong} rows wrong, {time.monotonic() - begun:.0f} s")
     return int(wrong > 0)
 
@@ -106,7 +108,7 @@ def outcome(hub: Any, env: dict[str, str], home: Path) -> str:
         lines = [line for line in ended.stderr.splitlines() if not line.startswith("note: ")]
         if ended.returncode != 2 or len(lines) != 1 or not lines[0].startswith("hfcls: ") or ended.stdout:
             wrong.append(f"exit code {ended.returncode}, {lines[-1:]}")
-        result = re.sub(r" at http://[\d.:]+", "", lines[0].removeprefix("hfcls: ")) if lines else ""
+        result = re.sub(r"( at )?http://[\d.:]+", "", lines[0].removeprefix("hfcls: ")) if lines else ""
         hub.clear()
         if python(PULL, env=env).returncode:
             wrong.append("does not go on")
