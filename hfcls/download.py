@@ -14,7 +14,7 @@ from threading import Event
 from typing import Any, TypeVar
 
 from huggingface_hub import constants, get_session
-from huggingface_hub.utils import hf_raise_for_status
+from huggingface_hub.utils import are_progress_bars_disabled, hf_raise_for_status
 from tqdm.auto import tqdm
 
 from hfcls.errors import UserError
@@ -114,7 +114,7 @@ def fetch_all(
         desc=f"Fetching {asked}",
         unit="B",
         unit_scale=True,
-        disable=quiet or None,
+        disable=quiet or bool(are_progress_bars_disabled()) or None,
         leave=False,
     )
     stop = Event()
@@ -145,7 +145,9 @@ def _size(file: Path) -> int:
 
 def _fetch(remote: RemoteFile, place: Path, asked: Asked, headers: dict[str, str], bar: Any, stop: Event) -> None:
     part = _part(place)
-    for _ in range(_DAMAGED_TRIES):
+    for attempt in range(_DAMAGED_TRIES):
+        if attempt:
+            note(f"{remote.path} of {asked} arrived damaged: it is fetched again.")
         try:
             persevere(
                 lambda: _append(remote, part, headers, bar, stop),
@@ -162,7 +164,6 @@ def _fetch(remote: RemoteFile, place: Path, asked: Asked, headers: dict[str, str
             return
         bar.update(-_size(part))
         part.unlink()
-        note(f"{remote.path} of {asked} arrived damaged: it is fetched again.")
     raise UserError(
         f"{remote.path} of {asked} arrived damaged {_DAMAGED_TRIES} times (its digest is not the one that the Hub "
         "gives), and was thrown away: try again later, or over another network."

@@ -145,14 +145,14 @@ def refusal(error: Exception, asked: Asked, *, file: str | None = None) -> UserE
             f"{asked} cannot be fetched: {_hub()} does not know your token; log in anew with `hf auth login`, or set "
             "HF_TOKEN to a valid one."
         )
-    if isinstance(error, RepositoryNotFoundError) or status in {401, 404}:
+    if file is None and (isinstance(error, RepositoryNotFoundError) or status in {401, 404}):
         return UserError(
             f"{asked.repo_id} is neither a path here nor to be had from the Hub: no {asked.kind} has that name, or it "
             f"is private; check the name, or {_log_in()}."
         )
-    if status == 403:
+    if status in {401, 403}:
         return UserError(
-            f"{asked} cannot be fetched: {_hub()} does not let you read it (403); ask its owner for access, or use a "
+            f"{asked} cannot be fetched: {_hub()} does not let you read it ({status}); ask its owner for access, or use a "
             "token (HF_TOKEN) that has the right to."
         )
     if status == 429 and waiting_time(error, 1) is None:
@@ -160,7 +160,10 @@ def refusal(error: Exception, asked: Asked, *, file: str | None = None) -> UserE
         return UserError(f"{asked} cannot be fetched: {_hub()} takes no more requests for {seconds:,} s (429).")
     again = "check the network, or give a path" if isinstance(error, httpx2.RequestError) else "try again later"
     cause = cause_of(error)
-    return UserError(f"{asked} cannot be fetched: {cause}; {again}{' (what has arrived is kept)' if file else ''}.")
+    what = str(asked) if file is None else f"{file} of {asked}"
+    return UserError(
+        f"{what} cannot be fetched: {cause}; {again}{'' if file is None else ' (what has arrived is kept)'}."
+    )
 
 
 def _log_in() -> str:

@@ -13,6 +13,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, List, Va
 
 from hfcls.data.columns import Columns, standard_columns
 from hfcls.data.decode import read_bytes
+from hfcls.data.hub import find_hub_data
 from hfcls.data.stored import parquet_files, read_arrow, read_hub, read_parquet, read_saved
 from hfcls.data.tables import metadata_file, read_table
 from hfcls.errors import BadImage, UserError
@@ -478,8 +479,12 @@ def test_hub_configurations(stored: Dataset, tmp_path: Path):
     configs = [f"- {{config_name: {name}, data_files: {name}.parquet}}" for name in ("big", "small")]
     (tmp_path / "README.md").write_text("\n".join(["---", "configs:", *configs, "---"]))
     columns = Columns(label="image")
-    assert names(read_hub(str(tmp_path), "big", None, columns).splits["train"]) == ["class 10", "class 2", "class 2"]
+    assert names(read_hub(find_hub_data(str(tmp_path), None), "big", columns).splits["train"]) == [
+        "class 10",
+        "class 2",
+        "class 2",
+    ]
     with pytest.raises(UserError, match=r"choose one of \['big', 'small'\] with --dataset_config_name"):
-        read_hub(str(tmp_path), None, None, columns)
+        read_hub(find_hub_data(str(tmp_path), None), None, columns)
     with pytest.raises(UserError, match="neither a directory here nor to be had from the Hub"):
-        read_hub("nobody/nothing-of-this-name", None, None, columns)
+        read_hub(find_hub_data("nobody/nothing-of-this-name", None), None, columns)
