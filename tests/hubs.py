@@ -1,6 +1,7 @@
-"""A loopback Hub for tests, where there is one beside the project; commands against it run in processes of their own."""
+"""A loopback Hub for tests, where there is one beside the project; what asks it runs in processes of its own."""
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -30,6 +31,8 @@ def running_hub(root: Path, **options: Any) -> Iterator[Any]:
     """A Hub of its own; skips the test where there is none to run."""
     if not MINIHUB.is_file():
         pytest.skip("needs the loopback Hub, which is not here")
+    for module in ("starlette", "uvicorn"):
+        pytest.importorskip(module, reason=f"the loopback Hub needs {module}")
     with load_minihub().running(root, **options) as hub:
         yield hub
 
@@ -59,13 +62,26 @@ def environment(hub: Any, home: Path, **changes: str) -> dict[str, str]:
     return {**inherited, **places, **hub.env(), "PYTHONPATH": str(Path(__file__).parents[1]), **changes}
 
 
-def hfcls(*words: str, env: dict[str, str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Runs a command to its end."""
-    command = [sys.executable, "-m", "hfcls", *words]
+def python(code: str, *words: str, env: dict[str, str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Runs some lines of Python to their end."""
+    command = [sys.executable, "-c", code, *words]
     return subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, timeout=240, check=False)
 
 
-def python(code: str, *words: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Runs some lines of Python to their end."""
-    command = [sys.executable, "-c", code, *words]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=240, check=False)
+_COMMANDS = """
+import json, sys
+from hfcls.cli import main
+print(*[main(json.loads(words)) for words in sys.argv[1:]], file=sys.stderr)
+"""
+
+
+def hfcls(*commands: list[str], env: dict[str, str], cwd: Path | None = None) -> tuple[list[int], str, str]:
+    """Runs commands in one process, one after the other.
+
+    Returns:
+        Their exit codes; all that they wrote to stdout; to stderr.
+    """
+    ended = python(_COMMANDS, *map(json.dumps, commands), env=env, cwd=cwd)
+    said, _, codes = ended.stderr.rstrip().rpartition("\n")
+    assert ended.returncode == 0, ended.stderr
+    return [int(code) for code in codes.split()], ended.stdout, said

@@ -6,7 +6,6 @@ from io import BytesIO
 from typing import Any, NamedTuple
 
 from PIL.Image import Image, core
-from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile

@@ -115,7 +115,9 @@ def _yaml(content: dict[str, Any]) -> str:
 
 
 def _render(template: str, **context: Any) -> str:
-    environment = jinja2.Environment(  # noqa: S701
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
     )
     return environment.get_template(template).render(context)

@@ -118,7 +118,9 @@ def launch(demo: Any) -> None:
 
 
 def _build_picture_row(gradio: Any, desk: Desk, titles: list[str]) -> None:
-    choice = gradio.Dropdown(titles, value=titles[0], label="Model", visible=len(titles) > 1, filterable=len(titles) > 8)
+    choice = gradio.Dropdown(
+        titles, value=titles[0], label="Model", visible=len(titles) > 1, filterable=len(titles) > 8
+    )
     with gradio.Row(equal_height=False):
         with gradio.Column(min_width=300):
             picture = gradio.Image(

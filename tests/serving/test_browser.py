@@ -35,7 +35,10 @@ def looking_at(browser, url: str, *, width: int = 1280, dark: bool = False) -> I
     tab.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
     tab.on("pageerror", lambda error: wrong.append(str(error)))
     tab.on("dialog", lambda dialog: wrong.append(dialog.message))
-    tab.on("request", lambda request: None if request.url.startswith((url, "data:", "blob:")) else wrong.append(request.url))
+    tab.on(
+        "request",
+        lambda request: None if request.url.startswith((url, "data:", "blob:")) else wrong.append(request.url),
+    )
     tab.goto(url)
     yield tab
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
@@ -46,6 +49,15 @@ def looking_at(browser, url: str, *, width: int = 1280, dark: bool = False) -> I
 def drop(tab, file: Path) -> None:
     tab.wait_for_selector("input[type=file]", state="attached")
     tab.set_input_files("input[type=file]", str(file))
+
+
+def choose(tab, *keys: str) -> None:
+    """Keys pressed in the menu of models."""
+    tab.get_by_label("Model").focus()
+    tab.wait_for_selector("[role=option]")
+    for key in keys:
+        tab.keyboard.press(key)
+        tab.wait_for_timeout(100)  # nobody is faster, and Gradio would lose a key
 
 
 @pytest.fixture
@@ -79,18 +91,14 @@ def test_another_model_by_keyboard(browser, page: Page, picture: Path):
     with looking_at(browser, page.url) as tab:
         drop(tab, picture)
         tab.wait_for_selector(".answer")
-        tab.get_by_label("Model").focus()
-        for key in ("ArrowDown", "ArrowDown", "Enter"):
-            tab.keyboard.press(key)
+        choose(tab, "ArrowDown", "Enter", "Tab")
         tab.wait_for_selector(".answer li:nth-child(5)")
         shown = tab.locator(".answer li bdi").all_inner_texts()
         assert len(shown) == 5 and set(shown) <= set(ODD_NAMES)
         assert not tab.locator(".answer script, .answer img, .answer i, .answer b").count()
         assert tab.inner_text(".aside").startswith("Odd <i>names chooses among 7")
-        for key in ("ArrowDown", "ArrowDown", "Enter"):
-            tab.keyboard.press(key)
+        choose(tab, "ArrowDown", "Enter", "Tab")
         assert "Not there does not exist" in tab.wait_for_selector(".sentence.problem").inner_text()
-        tab.keyboard.press("Tab")
         assert tab.evaluate("document.activeElement.tagName") == "BUTTON"
 
 
@@ -98,6 +106,7 @@ def test_a_photograph(browser, page: Page):
     with looking_at(browser, page.url, width=390) as tab:
         tab.get_by_label("Capture from camera").click()
         tab.get_by_text("Click to Access Webcam").click()
+        tab.wait_for_function("document.querySelector('video')?.videoWidth > 0")
         tab.get_by_label("capture photo").click()
         tab.wait_for_selector(".answer")
 

@@ -188,7 +188,7 @@ def test_no_file_of_the_server_is_read(page: Page, picture: Path):
 
 
 def test_large_requests(page: Page):
-    form = b"--x\r\nContent-Disposition: form-data; name=\"files\"; filename=\"x.png\"\r\n\r\n"
+    form = b'--x\r\nContent-Disposition: form-data; name="files"; filename="x.png"\r\n\r\n'
     for size in (21, 64):
         body = form + bytes(size << 20) + b"\r\n--x--\r\n"
         headers = {"Content-Type": "multipart/form-data; boundary=x"}

@@ -120,7 +120,7 @@ def test_what_is_refused(model: Path):
     for content, why in cases.items():
         with pytest.raises(BadImage, match=f"^'image' .*{why}"):
             predictor.predict(content)
-    with pytest.raises(BadImage, match="'it' .*more than the limit of 5000"):
+    with pytest.raises(BadImage, match=r"'it' .*more than the limit of 5000"):
         predictor.predict(Image.new("RGB", (100, 100)), name="it")
     assert not predictor.is_loaded, "no model is needed to refuse"
     with pytest.raises(BadImage, match="cut short"):
