@@ -7,6 +7,7 @@ import tarfile
 import threading
 import urllib.error
 import urllib.request
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from hfcls.serving.predictor import Predictor
 from tests.serving.page import Page
 
 pytestmark = pytest.mark.filterwarnings("ignore")
+META = {"_type": "gradio.FileData"}
 
 
 @pytest.fixture(scope="module")
@@ -114,10 +116,8 @@ def test_the_whole_corpus(client, shared: Path, tmp_path: Path):
             assert len(said) == 3 and case["expect"] != "reject", case
 
 
-def test_many_at_once(page: Page, client, picture: Path):
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: ask(client, picture), range(24)))
-    assert all(answer == answers[0] for answer in answers)
+def in_base64(file: Path) -> str:
+    return "data:image/png;base64," + b64encode(file.read_bytes()).decode()
 
 
 def post(url: str, content: dict[str, Any]) -> str:
@@ -150,14 +150,13 @@ def test_no_address_is_fetched(page: Page):
         listener = threading.Thread(target=listen)
         listener.start()
         address = f"http://127.0.0.1:{trap.getsockname()[1]}/x.png"
-        meta = {"_type": "gradio.FileData"}
         for place in (0, 1, 2):  # whatever input it is sent to
             data: list[Any] = [None, "Colours", 5]
-            data[place] = {"path": address, "url": address, "meta": meta}
+            data[place] = {"path": address, "url": address, "meta": META}
             assert "no address is fetched" in post(page.url, {"data": data})
-        nested = {"path": "", "meta": meta, "more": [{"path": address, "meta": meta}]}
+        nested = {"path": "", "meta": META, "more": [{"path": address, "meta": META}]}
         assert "no address is fetched" in post(page.url, {"data": [nested, "Colours", 5]})
-        assert "No picture" in post(page.url, {"data": [{"url": address, "meta": meta}, "Colours", 5]})
+        assert "No picture" in post(page.url, {"data": [{"url": address, "meta": META}, "Colours", 5]})
         for form in (f"file={address}", f"file/{address}", f"file=HTTP://{address[7:]}", f"proxy={address}"):
             for encoded in (form, form.replace("/", "%2F").replace(":", "%3A")):
                 assert get(page.url, f"gradio_api/{encoded}")[0] in {403, 404}
@@ -175,10 +174,9 @@ def get(url: str, path: str) -> tuple[int, bytes]:
 
 
 def test_no_file_of_the_server_is_read(page: Page, picture: Path):
-    meta = {"_type": "gradio.FileData"}
     space = page.log.parent / "space"
     for path in ("/etc/passwd", "../../../../etc/passwd", str(picture), str(space / "menu.yaml"), "app.py", "."):
-        for given in ({"path": path, "meta": meta}, {"path": path}):
+        for given in ({"path": path, "meta": META}, {"path": path}):
             said = post(page.url, {"data": [given, "Colours", 5]})
             assert "predictions" not in said and "root:" not in said, said
         assert "root:" not in (found := get(page.url, f"gradio_api/file={path}"))[1].decode(), found
@@ -203,8 +201,12 @@ def test_large_requests(page: Page):
 
 
 def test_base64(page: Page, picture: Path):
-    from base64 import b64encode
-
-    url = "data:image/png;base64," + b64encode(picture.read_bytes()).decode()
-    assert "predictions" in post(page.url, {"data": [{"url": url, "meta": {"_type": "gradio.FileData"}}, "Colours", 5]})
+    assert "predictions" in post(page.url, {"data": [{"url": in_base64(picture), "meta": META}, "Colours", 5]})
     assert "base64" in post(page.url, {"data": [{"url": "data:image/png;base64,?"}, "Colours", 5]})
+
+
+def test_many_at_once(page: Page, picture: Path):
+    question = {"data": [{"url": in_base64(picture), "meta": META}, "Colours", 5]}
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: post(page.url, question), range(24)))
+    assert "predictions" in answers[0] and all(answer == answers[0] for answer in answers)
