@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -30,6 +31,8 @@ TOP_K = 5
 _KEEP_SECONDS = 3600
 _NO_PICTURE = "No picture: drop, paste or photograph one."
 _INVITATION = "Drop, paste or photograph a picture to see what it is taken for."
+# Where things lie on this machine is nobody's business.
+_PATH = re.compile(r"(?<![\w/:.])(?:/[^\s/,;:'\"()]+){2,}/?")
 _BUG = "Something went wrong on the server."
 
 
@@ -74,10 +77,8 @@ class Desk:
         except BadImage as error:
             raise UserError(f"The file {error.reason}.") from None
         except UserError as error:
-            if self.menu[title].on_hub:
-                raise
-            # Where a directory lies on this machine is nobody's business.
-            raise UserError(str(error).replace(predictor.model, title)) from None
+            named = str(error) if self.menu[title].on_hub else str(error).replace(predictor.model, title)
+            raise UserError(_PATH.sub("a folder of the server", named)) from None
 
 
 def build_demo(menu: Menu, *, device: str | None = None) -> Any:
