@@ -28,7 +28,7 @@ FLOORS = {
     **dict.fromkeys(GROUND, 1),
     **dict.fromkeys(("data", "models", "metrics"), 2),
     **dict.fromkeys(("methods", "evaluation", "inspection"), 3),
-    **dict.fromkeys(("training", "hub"), 4),
+    **dict.fromkeys(("training", "hub", "serving"), 4),
     "commands": 5,
     "cli": 6,
     "__main__": 7,

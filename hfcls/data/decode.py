@@ -6,7 +6,6 @@ from io import BytesIO
 from typing import Any, NamedTuple
 
 from PIL.Image import Image, core
-from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
@@ -120,6 +119,27 @@ def decode_image(cell: dict[str, Any] | None, sample_id: str, *, max_pixels: int
     return decode_bytes(read_bytes(cell, sample_id), sample_id, max_pixels=max_pixels).image
 
 
+def decode_opened(image: Image, sample_id: str, *, max_pixels: int = MAX_PIXELS) -> Image:
+    """The same for an image that Pillow has opened or made: upright, 8-bit RGB, in a new image.
+
+    Args:
+        image: in any mode.
+        sample_id: names the image in errors.
+        max_pixels: a larger image is refused.
+
+    Raises:
+        BadImage: it cannot be used; says why.
+    """
+    try:
+        _check_size(image.size, max_pixels)
+        with DECODING.hold(image.size[0] * image.size[1]):
+            return _load(image, image.format or "", image.size, 8).image
+    except Refused as refusal:
+        raise _bad_image(sample_id, refusal) from None
+    except Exception as error:  # it may be read from its file only now
+        raise _bad_image(sample_id, _in_plain_words(error)) from None
+
+
 def _decode(content: bytes, max_pixels: int, at_least: int | None) -> Decoded:
     name = format_of(content)
     if name in MAY_WARN:
@@ -159,7 +179,7 @@ def _decode_as(name: str, content: bytes, max_pixels: int, at_least: int | None)
         return _load(image, name, size, bits)
 
 
-def _load(image: ImageFile, name: str, size: Size, bits: int) -> Decoded:
+def _load(image: Image, name: str, size: Size, bits: int) -> Decoded:
     image.load()
     if isinstance(image, TiffImageFile):
         return Decoded(_tiff_to_rgb(image), name, image.mode, image.size)  # which Pillow has turned

@@ -16,7 +16,8 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor, resize
 from transformers.image_utils import pil_torch_interpolation_mapping
 
-from hfcls.errors import UserError
+from hfcls.data.decode import MAX_PIXELS
+from hfcls.errors import BadImage, UserError
 from hfcls.networks import HardImageProcessor
 from hfcls.structures import ImageSpec
 
@@ -69,6 +70,21 @@ class Preprocessing:
         if self.exact_size and image.size == self.spec.size[::-1]:
             return torch.from_numpy(np.array(image)).permute(2, 0, 1)
         return self._resize(image)
+
+    def checked_pixels(self, image: Image.Image, sample_id: str) -> Tensor:
+        """The same for an image that anybody may have sent.
+
+        Raises:
+            BadImage: the image cannot be resized, or would take gigabytes on the way.
+        """
+        width, height = image.size
+        if max(width, height) / min(width, height) * self.spec.size[0] * self.spec.size[1] > MAX_PIXELS:
+            # Resized by its shorter side it would take gigabytes.
+            raise _refused(sample_id, f"is too elongated: {width} x {height} pixels")
+        try:
+            return self.pixels(image)
+        except Exception as error:  # whatever an image processor makes of odd sizes
+            raise _refused(sample_id, f"cannot be resized ({type(error).__name__}: {error})") from None
 
     def normalize(self, pixels: Tensor) -> Tensor:
         """uint8 (N, 3, H, W) to ``pixel_values``, float32 (N, 3, H, W).
@@ -148,6 +164,10 @@ def _describe(image_processor: Any, resized: list[Tensor]) -> str:
     settings = json.dumps(image_processor.to_dict(), sort_keys=True, default=repr)
     made = blake2b(b"".join(pixels.contiguous().numpy().tobytes() for pixels in resized), digest_size=16).hexdigest()
     return f"{type(image_processor).__name__} {settings} {made}"
+
+
+def _refused(sample_id: str, reason: str) -> BadImage:
+    return BadImage(f"{sample_id!r} {reason}.", sample_id=sample_id, reason=reason)
 
 
 def _probe(width: int, height: int) -> Image.Image:

@@ -165,14 +165,6 @@ def _decode(
 
 def _pixels(cell: dict[str, Any], sample_id: str, preprocessing: Preprocessing, max_pixels: int) -> Tensor | str:
     try:
-        image = decode_image(cell, sample_id, max_pixels=max_pixels)
+        return preprocessing.checked_pixels(decode_image(cell, sample_id, max_pixels=max_pixels), sample_id)
     except BadImage as error:
         return error.reason
-    height, width = preprocessing.spec.size
-    if max(image.size) / min(image.size) * height * width > MAX_PIXELS:
-        # Resized by its shorter side it would take gigabytes.
-        return f"is too elongated: {image.size[0]} x {image.size[1]} pixels"
-    try:
-        return preprocessing.pixels(image)
-    except Exception as error:  # whatever an image processor makes of odd sizes
-        return f"cannot be resized ({type(error).__name__}: {error})"
