@@ -66,7 +66,7 @@ def write(run_dir: Path, declared: CardArguments, *, overwrite: bool = False) ->
 def check(place: str) -> int:
     """Prints what is wrong with a card and what it lacks; returns 1 if something must be mended."""
     from hfcls.hub.card import check_card, find_gaps
-    from hfcls.hub.card_online import ask_hub, read_card
+    from hfcls.hub.card.online import ask_hub, read_card
 
     text = read_card(place)
     asked = ask_hub(text)

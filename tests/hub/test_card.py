@@ -16,9 +16,9 @@ from hfcls.commands.card import main
 from hfcls.commands.train import build_parser
 from hfcls.errors import UserError
 from hfcls.hub.card import build_card, check_card, is_ours
-from hfcls.hub.card_command import reproducing_command
-from hfcls.hub.card_energy import estimate_energy
-from hfcls.hub.card_figures import (
+from hfcls.hub.card.command import reproducing_command
+from hfcls.hub.card.energy import estimate_energy
+from hfcls.hub.card.figures import (
     card_figures,
     figures_of_predictions,
     load_released_predictions,

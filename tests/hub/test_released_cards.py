@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from hfcls.hub.card import check_card, find_gaps, is_ours
-from hfcls.hub.card_check import read_metadata
-from hfcls.hub.card_figures import card_figures, figures_of_predictions, load_released_predictions
-from hfcls.hub.card_measured import run_from_predictions
-from hfcls.hub.card_pictures import draw_pictures
+from hfcls.hub.card.check import read_metadata
+from hfcls.hub.card.figures import card_figures, figures_of_predictions, load_released_predictions
+from hfcls.hub.card.measured import run_from_predictions
+from hfcls.hub.card.pictures import draw_pictures
 
 CARDS = Path(__file__).parents[2] / "model_cards"
 RELEASED = sorted(path for path in CARDS.iterdir() if path.is_dir()) if CARDS.is_dir() else []

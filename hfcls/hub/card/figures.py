@@ -12,11 +12,11 @@ import numpy as np
 
 from hfcls.arguments import CardArguments
 from hfcls.errors import UserError
-from hfcls.hub.card_check import read_metadata
-from hfcls.hub.card_examples import choose_rows
-from hfcls.hub.card_measured import describe_results, example_answers, example_output, run_from_predictions
-from hfcls.hub.card_metadata import DECIMALS, model_index
-from hfcls.hub.card_pictures import draw_pictures
+from hfcls.hub.card.check import read_metadata
+from hfcls.hub.card.examples import choose_rows
+from hfcls.hub.card.measured import describe_results, example_answers, example_output, run_from_predictions
+from hfcls.hub.card.metadata import DECIMALS, model_index
+from hfcls.hub.card.pictures import draw_pictures
 from hfcls.structures import Predictions
 
 # Limits that rest on predictions; the others rest on the counts of the data.

@@ -8,8 +8,8 @@ import yaml
 from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
 from hfcls.escaping import terminal_text
-from hfcls.hub.active_html import count_undescribed_pictures, find_active
-from hfcls.hub.card_rules import LIBRARIES, LICENSES, PIPELINE_TAGS, RELATIONS
+from hfcls.hub.card.active_html import count_undescribed_pictures, find_active
+from hfcls.hub.card.rules import LIBRARIES, LICENSES, PIPELINE_TAGS, RELATIONS
 
 MAX_BYTES, MAX_METADATA = 1_000_000, 200_000
 # Names within the metadata, aliases counted as often as they are used: beyond it a few lines stand for a flood.

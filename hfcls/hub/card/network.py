@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hfcls.catalogue import CATALOGUE, Entry
-from hfcls.hub.card_run import read_json
-from hfcls.hub.markdown import inline
+from hfcls.hub.card.markdown import inline
+from hfcls.hub.card.run import read_json
 from hfcls.hub.paths import last_part
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")

@@ -10,9 +10,9 @@ from hfcls.arguments import CardArguments
 from hfcls.escaping import terminal_text
 from hfcls.evaluation.formats import METRICS
 from hfcls.evaluation.measured_run import MeasuredRun
-from hfcls.hub.card_data import hub_datasets, source_of
-from hfcls.hub.card_examples import Example
-from hfcls.hub.card_network import Network, base_model_of
+from hfcls.hub.card.data import hub_datasets, source_of
+from hfcls.hub.card.examples import Example
+from hfcls.hub.card.network import Network, base_model_of
 
 # Name in metrics.json -> the Hub's name of the metric, and its arguments.
 _TYPES: dict[str, tuple[str, dict[str, str] | None]] = {

@@ -5,8 +5,8 @@ from typing import Any
 
 from hfcls.arguments import AugmentationArguments
 from hfcls.evaluation.measured_run import MeasuredRun
-from hfcls.hub.card_network import started_from
-from hfcls.hub.markdown import fence, fold, inline
+from hfcls.hub.card.markdown import fence, fold, inline
+from hfcls.hub.card.network import started_from
 from hfcls.hub.paths import hide_places_in
 from hfcls.parsing import dump_yaml, flags_of
 

@@ -9,8 +9,8 @@ import yaml
 from hfcls.arguments import CardArguments, only
 from hfcls.errors import UserError, suggest
 from hfcls.files import write_text
-from hfcls.hub.card_network import HUB_ID
-from hfcls.hub.card_rules import LICENSES
+from hfcls.hub.card.network import HUB_ID
+from hfcls.hub.card.rules import LICENSES
 from hfcls.parsing import dump_yaml
 
 DECLARED = "card.yaml"

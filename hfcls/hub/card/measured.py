@@ -14,7 +14,7 @@ from hfcls.escaping import terminal_text
 from hfcls.evaluation.formats import METRICS, describe_interval, format_figure, format_interval, format_value
 from hfcls.evaluation.measured_run import MeasuredRun, choose_split
 from hfcls.evaluation.sections.confusion import find_pairs
-from hfcls.hub.markdown import distinct_names, fence, fold, join_words, table
+from hfcls.hub.card.markdown import distinct_names, fence, fold, join_words, table
 from hfcls.metrics import compute_metrics
 from hfcls.metrics.wilson import wilson_interval
 from hfcls.structures import Predictions

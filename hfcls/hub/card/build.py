@@ -14,21 +14,18 @@ import jinja2
 from hfcls.arguments import CardArguments
 from hfcls.evaluation.measured_run import MeasuredRun
 from hfcls.files import write_text
-from hfcls.hub import card_data
-from hfcls.hub.card_check import check_card, find_gaps
-from hfcls.hub.card_command import reproducing_command
-from hfcls.hub.card_declared import people_and_medicine, read_declared, write_declared
-from hfcls.hub.card_energy import estimate_energy
-from hfcls.hub.card_examples import FOLDER, Example, find_examples
-from hfcls.hub.card_measured import describe_results, example_output
-from hfcls.hub.card_metadata import build_metadata
-from hfcls.hub.card_network import Network, base_model_of, read_network
-from hfcls.hub.card_pictures import Picture, draw_pictures
-from hfcls.hub.card_run import read_card_run, read_training
-from hfcls.hub.card_training import resolved_arguments, training_rows
-from hfcls.hub.markdown import distinct_names, fence, inline, join_words, table
-
-__all__ = ["Card", "build_card", "check_card", "find_gaps", "is_ours", "save_card"]
+from hfcls.hub.card import data as card_data
+from hfcls.hub.card.command import reproducing_command
+from hfcls.hub.card.declared import people_and_medicine, read_declared, write_declared
+from hfcls.hub.card.energy import estimate_energy
+from hfcls.hub.card.examples import FOLDER, Example, find_examples
+from hfcls.hub.card.markdown import distinct_names, fence, inline, join_words, table
+from hfcls.hub.card.measured import describe_results, example_output
+from hfcls.hub.card.metadata import build_metadata
+from hfcls.hub.card.network import Network, base_model_of, read_network
+from hfcls.hub.card.pictures import Picture, draw_pictures
+from hfcls.hub.card.run import read_card_run, read_training
+from hfcls.hub.card.training import resolved_arguments, training_rows
 
 README = "README.md"
 _MAX_LISTED = 20

@@ -11,7 +11,7 @@ from hfcls.arguments import DataArguments, only
 from hfcls.errors import UserError
 from hfcls.escaping import terminal_text
 from hfcls.evaluation.measured_run import MeasuredRun
-from hfcls.hub.card_measured import example_answers
+from hfcls.hub.card.measured import example_answers
 from hfcls.pages.svg import shorten
 
 FOLDER = "examples"

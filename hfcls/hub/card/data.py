@@ -5,8 +5,8 @@ from typing import Any
 
 from hfcls.evaluation.measured_run import MeasuredRun
 from hfcls.evaluation.sections.data import describe_balance
-from hfcls.hub.card_measured import images
-from hfcls.hub.markdown import distinct_names, fold, inline, join_words, table
+from hfcls.hub.card.markdown import distinct_names, fold, inline, join_words, table
+from hfcls.hub.card.measured import images
 from hfcls.hub.paths import hide_places
 
 # Training images of a class below which it counts as rare, also as a share of the largest class.
