@@ -152,8 +152,8 @@ def refusal(error: Exception, asked: Asked, *, file: str | None = None) -> UserE
         )
     if status in {401, 403}:
         return UserError(
-            f"{asked} cannot be fetched: {_hub()} does not let you read it ({status}); ask its owner for access, or use a "
-            "token (HF_TOKEN) that has the right to."
+            f"{asked} cannot be fetched: {_hub()} does not let you read it ({status}); ask its owner for access, or "
+            "use a token (HF_TOKEN) that has the right to."
         )
     if status == 429 and waiting_time(error, 1) is None:
         seconds = int(_asked_to_wait(error) or 0)  # type: ignore[arg-type]
