@@ -30,6 +30,7 @@ def main() -> None:
         f"  this network             {accuracy['value']:.4f}  {interval}\n"
         f"  scikit-learn's RBF-SVM   {rival:.4f}  standard error {error:.4f} (it learns from train and validation)\n"
         f"\nopen the report: {Path(values['output_dir']) / 'report' / 'index.html'}"
+        f"\nthe model card:  {Path(values['output_dir']) / 'README.md'}"
     )
 
 

@@ -1,4 +1,4 @@
-"""``hfcls train``: data → classifier → training → predictions → figures → report."""
+"""``hfcls train``: data → classifier → training → predictions → figures → report → card."""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from hfcls.arguments import (
     TRAIN_ARGUMENTS,
     AugmentationArguments,
+    CardArguments,
     DataArguments,
     MethodArguments,
     ModelArguments,
@@ -238,8 +239,18 @@ def _finish(run_dir: Path, start: Any, result: Any, say: Any) -> dict[str, Any]:
         data = start.loaded.splits[choose_split(measured)]
         pictures = Pictures(data, max_pixels=start.loaded.max_image_pixels)
         page = save_report(run_dir, pictures=pictures, figures=start.values.get("figures") or ())
-    say(_results_text(measured, run_dir, page))
+    say(_results_text(measured, run_dir, page, _write_card(run_dir)))
     return content
+
+
+def _write_card(run_dir: Path) -> str:
+    """Where the card is; one that someone has edited stays."""
+    from hfcls.hub.card import README, build_card, is_ours, save_card
+
+    file = run_dir / README
+    if file.is_file() and not is_ours(file.read_text(encoding="utf-8", errors="replace")):
+        return f"{file}, edited by hand: `hfcls card {run_dir} --overwrite` writes it anew"
+    return str(save_card(run_dir, build_card(run_dir, CardArguments())))
 
 
 def _publish(run_dir: Path, values: dict[str, Any], say: Any) -> None:
@@ -288,7 +299,7 @@ def _epochs(training: Any) -> str:
     return f"{training.num_train_epochs:g} epoch{'' if training.num_train_epochs == 1 else 's'}"
 
 
-def _results_text(measured: dict[str, Any], run_dir: Path, report: Path | None) -> str:
+def _results_text(measured: dict[str, Any], run_dir: Path, report: Path | None, card: str) -> str:
     from hfcls.evaluation.measure import headline_text
 
     lines = [f"{split:<10}  {headline_text(figures)}" for split, figures in measured.items()]
@@ -301,6 +312,7 @@ def _results_text(measured: dict[str, Any], run_dir: Path, report: Path | None) 
             "",
             f"run         {run_dir}",
             f"report      {report or 'none: no image was set apart to measure on'}",
+            f"card        {card}",
             f"next        hfcls predict {run_dir} IMAGE ...",
             f"            hfcls evaluate {run_dir} --test_dir FOLDER",
         ]

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import constants, hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from huggingface_hub import constants
 from huggingface_hub.utils import get_session
 
 from hfcls.errors import UserError
 from hfcls.escaping import terminal_text
+from hfcls.pull import parse_repo_id, pull
 
 _TIMEOUT = 10  # seconds
 
@@ -48,18 +48,9 @@ def read_card(place: str) -> str:
 
 
 def _download(place: str) -> Path:
-    repo_id, _, revision = place.partition("@")
-    if repo_id.count("/") != 1 or repo_id.startswith((".", "/", "~")):
+    if parse_repo_id(place) is None:
         raise UserError(f"{place} does not exist: expected a README.md, a directory that holds one, or user/name.")
-    try:
-        return Path(hf_hub_download(repo_id, "README.md", revision=revision or None))
-    except LocalEntryNotFoundError:
-        raise UserError(f"{place} is no file here, and the Hub can't be reached for one of that name.") from None
-    except EntryNotFoundError:
-        raise UserError(f"{place} has no card on the Hub: there is no README.md in it.") from None
-    except (HfHubHTTPError, HFValidationError) as error:
-        reason = terminal_text(str(error).strip().splitlines()[0])
-        raise UserError(f"{place} is no file here and not to be had from the Hub ({reason}).") from None
+    return pull(place, what=("README.md",), quiet=True) / "README.md"
 
 
 def ask_hub(text: str) -> Asked:
