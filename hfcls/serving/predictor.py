@@ -165,9 +165,11 @@ def _load(model: str, device: str | None) -> _Loaded:
 
     from hfcls.data.transforms import Preprocessing
     from hfcls.models import load_classifier
+    from hfcls.pull import local_model
 
+    directory = local_model(model, quiet=True)  # nobody else waits for a download
     with _LOADING:
-        classifier = load_classifier(model)
+        classifier = load_classifier(model, directory=directory)
     found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     place = torch.device(device) if device is not None else found or torch.device("cpu")
     classifier.model.to(place).eval()

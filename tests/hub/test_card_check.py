@@ -139,7 +139,7 @@ def test_places_that_hold_no_card(tmp_path: Path):
     for place, said in {
         "nowhere.md": "does not exist",
         str(tmp_path): "cannot be read",
-        "user/none": "can't be reached",
+        "user/none": "HF_HUB_OFFLINE keeps it from being fetched",
     }.items():
         with pytest.raises(UserError, match=said):
             main(["--check", place])

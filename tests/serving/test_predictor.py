@@ -99,7 +99,9 @@ def test_upright(predictor: Predictor):
 
 def test_loaded_once_when_asked(model: Path, monkeypatch):
     loads: list[str] = []
-    monkeypatch.setattr("hfcls.models.load_classifier", lambda name: loads.append(name) or load_classifier(name))
+    monkeypatch.setattr(
+        "hfcls.models.load_classifier", lambda name, **rest: loads.append(name) or load_classifier(name)
+    )
     predictors = [Predictor(model, device="cpu") for _ in range(2)]
     assert not any(predictor.is_loaded for predictor in predictors) and not loads
     with ThreadPoolExecutor(8) as pool:
