@@ -75,6 +75,8 @@ class _Source:
 
 
 def _images_at(path: Path, arguments: DataArguments, *, alone: bool) -> _Source:
+    if not path.exists():
+        raise UserError(f"{path} does not exist: expected an image, a folder, a zip or tar, a table or a data set.")
     if path.is_file() and is_image_name(path.name):
         return _Source([_files([str(path)])])
     kind = kind_of(path)
