@@ -26,6 +26,7 @@ from hfcls.hub.card.network import Network, base_model_of, read_network
 from hfcls.hub.card.pictures import Picture, draw_pictures
 from hfcls.hub.card.run import read_card_run, read_training
 from hfcls.hub.card.training import resolved_arguments, training_rows
+from hfcls.hub.paths import last_part, places_of
 
 README = "README.md"
 _MAX_LISTED = 20
@@ -114,6 +115,7 @@ def _context(
 ) -> dict[str, Any]:
     """What the template shows, all of it Markdown."""
     training = read_training(run.directory)
+    places = sorted(set(places_of(run.settings)) - {str(run.settings.get("output_dir"))})
     base = arguments.base_model or base_model_of(run.settings, network)
     shown_row = examples[0].row if examples else 0
     predictions = run.predictions if run.samples is not None else None
@@ -153,6 +155,8 @@ def _context(
         "hfcls_version": inline(str((training.get("versions") or {}).get("hfcls", ""))),
         # Accelerators and streams don't promise that.
         "exact": "CPU thread" in str(training.get("hardware") or "") and not run.settings.get("streaming"),
+        "places": join_words([inline(last_part(place)) for place in places]),
+        "several_places": len(places) > 1,
         "command": reproducing_command(run.settings, processes=int(training.get("processes") or 1)),
         "citation": fence(arguments.citation, "bibtex") if arguments.citation else "",
         "digits": card_data.DIGITS_CITATION if run.settings.get("dataset_name") == "digits" else "",

@@ -1,0 +1,33 @@
+"""Puts a run's card, its pictures and its predictions into model_cards/NAME; the weights stay with the run.
+
+python scripts/release_card.py runs/digits digits-simple_cnn
+"""
+
+import sys
+from pathlib import Path
+from shutil import rmtree
+
+from hfcls.arguments import CardArguments
+from hfcls.errors import UserError
+from hfcls.hub.card import build_card
+from hfcls.hub.card.figures import save_released_predictions
+from hfcls.parsing import run_command
+
+CARDS = Path(__file__).resolve().parents[1] / "model_cards"
+
+
+def main() -> None:
+    if len(sys.argv) != 3:
+        raise UserError("Expected a run and a name: python scripts/release_card.py runs/digits digits-simple_cnn")
+    run_dir, folder = Path(sys.argv[1]), CARDS / sys.argv[2]
+    card = build_card(run_dir, CardArguments())
+    rmtree(folder, ignore_errors=True)
+    for path, content in {**card.pictures, "README.md": card.text.encode()}.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    save_released_predictions(run_dir, folder / "predictions.parquet")
+    print(folder)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
