@@ -1,6 +1,7 @@
 """``hfcls train``: data → classifier → training → predictions → figures → report → card."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from hfcls.arguments import (
@@ -147,7 +148,7 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
     if result.interrupted:
         raise KeyboardInterrupt(
             f"Stopped at step {result.state.global_step} of {result.state.max_steps}, all saved. Go on with:\n"
-            f"  hfcls train --config {run_dir / 'run.yaml'} --resume_from_checkpoint auto"
+            f"  hfcls train --config {quote(str(run_dir / 'run.yaml'))} --resume_from_checkpoint auto"
         )
     with writing(run_dir):
         content = _finish(run_dir, start, result, say)
@@ -249,7 +250,7 @@ def _write_card(run_dir: Path) -> str:
 
     file = run_dir / README
     if file.is_file() and not is_ours(file.read_text(encoding="utf-8", errors="replace")):
-        return f"{file}, edited by hand: `hfcls card {run_dir} --overwrite` writes it anew"
+        return f"{file}, edited by hand: `hfcls card {quote(str(run_dir))} --overwrite` writes it anew"
     return str(save_card(run_dir, build_card(run_dir, CardArguments())))
 
 
@@ -260,10 +261,8 @@ def _publish(run_dir: Path, values: dict[str, Any], say: Any) -> None:
     try:
         publish(run_dir, where, say=say)
     except UserError as error:
-        private = " --private" if where.private else ""
-        raise UserError(
-            f"{error} The run itself is finished: `hfcls push {run_dir} --repo_id {where.repo_id}{private}` pushes it."
-        ) from None
+        again = f"hfcls push {quote(str(run_dir))} --repo_id {where.repo_id}{' --private' if where.private else ''}"
+        raise UserError(f"{error} The run itself is finished: `{again}` pushes it.") from None
 
 
 def _headline(start: Any, summary: dict[str, Any]) -> str:
@@ -313,8 +312,9 @@ def _results_text(measured: dict[str, Any], run_dir: Path, report: Path | None, 
             f"run         {run_dir}",
             f"report      {report or 'none: no image was set apart to measure on'}",
             f"card        {card}",
-            f"next        hfcls predict {run_dir} IMAGE ...",
-            f"            hfcls evaluate {run_dir} --test_dir FOLDER",
+            f"next        hfcls predict {quote(str(run_dir))} IMAGE ...",
+            f"            hfcls evaluate {quote(str(run_dir))} --test_dir FOLDER",
+            f"            hfcls push {quote(str(run_dir))} --repo_id USER/NAME --dry_run",
         ]
     )
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from hfcls.metrics.base import Metric, Tally
 from hfcls.metrics.samples import Samples
+from hfcls.metrics.wilson import wilson_interval
 
 CONFIDENCE = 0.95
 
@@ -21,7 +22,8 @@ class Interval(NamedTuple):
     """Bounds of one metric.
 
     Attributes:
-        low, high: the 2.5th and 97.5th percentile over the resamples on which the metric is defined.
+        low, high: the 2.5th and 97.5th percentile over the resamples on which the metric is defined; of an accuracy
+            of 0 or 1 Wilson's bounds.
         undefined_resamples: how many resamples it is undefined on.
     """
 
@@ -58,7 +60,8 @@ def compute_intervals(
         for name, values in found.items():
             values.append(metrics[name].function(tally).values)
     intervals: dict[str, Interval | str] = dict.fromkeys(metrics, "the set is too large to resample this metric")
-    return intervals | {name: _percentile_interval(np.concatenate(values)) for name, values in found.items()}
+    intervals |= {name: _percentile_interval(np.concatenate(values)) for name, values in found.items()}
+    return {name: _widened(name, interval, samples.n) for name, interval in intervals.items()}
 
 
 def draw_resamples(samples: Samples, *, resamples: int, seed: int) -> Iterator[Tally]:
@@ -72,6 +75,15 @@ def draw_resamples(samples: Samples, *, resamples: int, seed: int) -> Iterator[T
         drawn += np.arange(copies)[:, None] * n
         counts = np.bincount(drawn.ravel(), minlength=copies * n)
         yield Tally(samples, counts.reshape(copies, n).astype(np.float64))
+
+
+def _widened(name: str, interval: Interval | str, n: int) -> Interval | str:
+    """Where all answers are right, or all wrong, resampling knows no other case, and a small set would look certain."""
+    if isinstance(interval, str) or interval.low != interval.high:
+        return interval
+    if name == "accuracy":
+        return Interval(*wilson_interval(round(interval.low * n), n), interval.undefined_resamples)
+    return "it is the same on every resample"
 
 
 def _percentile_interval(values: np.ndarray) -> Interval | str:

@@ -80,10 +80,13 @@ def read_menu(file: Path) -> Menu:
 
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}.") from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{file} cannot be read as YAML ({_first_line(error)}).") from None
-    if not isinstance(content, dict) or not content.keys() <= _KEYS:
-        raise UserError(f"{file} holds something else than {', '.join(sorted(_KEYS))}.")
+    unknown = sorted(map(str, content.keys() - _KEYS)) if isinstance(content, dict) else [type(content).__name__]
+    if unknown:
+        raise UserError(f"{file} holds {unknown[0]!r}: expected {', '.join(sorted(_KEYS))}.")
     models, runs = content.get("models") or [], content.get("runs")
     if not isinstance(models, list):
         raise UserError(f"{file}: models is not a list.")

@@ -83,8 +83,17 @@ def test_no_interval_where_resampling_moves_past_the_value(build: Callable[..., 
 def test_resamples_without_the_metric_are_counted(build: Callable[..., Predictions]) -> None:
     # One sample of the second class: about 1/e of the resamples hold none, and have no area.
     logits = np.linspace(-1, 1, 20)[:, None] * [[-1, 1]]
-    entry = compute_metrics(build(logits, [0] * 19 + [1]), resamples=200)["headline"]["roc_auc"]
+    entry = compute_metrics(build(logits, [0] * 15 + [1] + [0] * 4), resamples=200)["headline"]["roc_auc"]
     assert 50 < entry["undefined_resamples"] < 100
+
+
+def test_a_small_set_without_a_mistake_is_not_certain(build: Callable[..., Predictions]) -> None:
+    headline = compute_metrics(build(4 * np.eye(2)[[0, 1] * 7], [0, 1] * 7), resamples=50)["headline"]
+    # Wilson's interval of 14 of 14, by hand: 14 / (14 + 1.96^2).
+    assert headline["accuracy"]["low"] == pytest.approx(14 / (14 + 1.959964**2))
+    assert headline["accuracy"]["high"] == 1
+    assert "low" not in headline["f1_macro"]
+    assert headline["f1_macro"]["reason"] == "no interval: it is the same on every resample"
 
 
 def test_sorting_metrics_have_no_interval_on_large_sets(draw: Draw, monkeypatch: pytest.MonkeyPatch) -> None:

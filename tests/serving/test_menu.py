@@ -93,8 +93,8 @@ def test_directories_beside_the_menu(folder: Path):
     ("text", "why"),
     [
         ("models: {a: b}", "not a list"),
-        ("- a", "something else"),
-        ("modles: [a]", "something else"),
+        ("- a", "expected description, models"),
+        ("modles: [a]", "expected description, models"),
         ("models: [3]", "neither a model"),
         ("models: [{title: x}]", "neither a model"),
         ("models: [{title: x, model: ./b}, {title: x, model: ./c}]", "two models"),
