@@ -107,7 +107,7 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
         write_settings,
         writing,
     )
-    from hfcls.training.start import cache_pixels, prepare_training
+    from hfcls.training.start import cache_pixels, prepare_training, with_old_revision
     from hfcls.training.whitening import whiten_first_layer
 
     check_launcher()
@@ -117,8 +117,10 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
     if _is_first_process():
         check_run_directory(run_dir, resume=bool(resume), overwrite=bool(values.get("overwrite_output_dir")))
         check_nothing_inside(run_dir, values)
+    before = read_settings(run_dir) if resume and is_run(run_dir) else None
+    values = with_old_revision(values, before)
     loaded, summary = _load(values)
-    start = prepare_training(values, loaded, before=read_settings(run_dir) if resume and is_run(run_dir) else None)
+    start = prepare_training(values, loaded, before=before)
     settings = _resolve(start)
     checkpoint, notices = find_resumable(run_dir, resume, summary, settings)
     start = cache_pixels(start, values.get("cache_gb"), say)

@@ -23,6 +23,7 @@ from hfcls.data.splits import carve, limit
 from hfcls.errors import UserError
 
 if TYPE_CHECKING:
+    from hfcls.data.hub import HubData
     from hfcls.data.streams import Stream
 
 VALIDATION_FRACTION, TEST_FRACTION = 0.1, 0.2
@@ -45,6 +46,7 @@ class LabelledData:
         dropped: the images that could not be read.
         stream: the training images, where they are read piece by piece; `splits` then holds the others.
         max_image_pixels: of a stored image; what is larger counts as unreadable.
+        hub: where on the Hub it came from, if it did.
     """
 
     splits: DatasetDict
@@ -54,6 +56,7 @@ class LabelledData:
     dropped: tuple[Dropped, ...] = field(default=())
     stream: "Stream | None" = None
     max_image_pixels: int = MAX_PIXELS
+    hub: "HubData | None" = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -79,6 +82,7 @@ class LabelledData:
         total = blake2b("".join(f"{k}{v['fingerprint']}" for k, v in sorted(splits.items())).encode(), digest_size=16)
         return {
             "source": self.source,
+            **({} if self.hub is None else {"hub": {"repo_id": self.hub.repo_id, "commit": self.hub.commit}}),
             "fingerprint": total.hexdigest(),
             "class_names": list(names),
             "splits": splits,
@@ -132,6 +136,7 @@ def load_data(
         tuple(dropped),
         stream,
         arguments.max_image_pixels,
+        raw.hub,
     )
 
 
@@ -153,7 +158,7 @@ def _open_stream(arguments: DataArguments) -> tuple["Stream", RawData]:
         mapping = {old: new for old, new in stream.mapping.items() if old in present}
         beside.splits, more = map_classes(beside.splits, mapping, arguments.class_mapping)
         beside.notices += more
-    return stream, RawData(beside.splits, tuple(beside.notices), f"a stream of {stream.source}")
+    return stream, RawData(beside.splits, tuple(beside.notices), f"a stream of {stream.source}", beside.hub)
 
 
 def _check(arguments: DataArguments) -> None:

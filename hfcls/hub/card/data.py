@@ -23,10 +23,10 @@ def source_of(settings: dict[str, Any], data: dict[str, Any]) -> str:
     return hide_places(str(data.get("source") or ""), settings)
 
 
-def hub_datasets(settings: dict[str, Any], data: dict[str, Any]) -> list[str]:
-    """The data set that was read from the Hub, if it was."""
-    name = str(settings.get("dataset_name") or "")
-    return [name] if name and data.get("source", "").endswith(f"the Hub data set {name}") else []
+def hub_dataset(data: dict[str, Any]) -> tuple[str | None, str | None]:
+    """The data set that was read from the Hub, if it was, and its commit, if that is known."""
+    found = data.get("hub") or {}
+    return found.get("repo_id"), found.get("commit")
 
 
 def describe_splits(run: MeasuredRun) -> str:
