@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,12 +70,13 @@ class LabelledData:
         """What ``data.json`` holds."""
         names = self.class_names
         splits = {}
+        digests = {split: texts_of(data, "digest") for split, data in self.splits.items()}
         for split, data in self.splits.items():
             labels = labels_of(data)
             splits[split] = {
                 "n": len(data),
                 "from": self.origins[split],
-                "fingerprint": fingerprint(texts_of(data, "digest"), [names[label] for label in labels]),
+                "fingerprint": fingerprint(digests[split], [names[label] for label in labels]),
                 "label_counts": dict(zip(names, np.bincount(labels, minlength=len(names)).tolist(), strict=True)),
             }
             if "group" in data.column_names:
@@ -86,6 +88,7 @@ class LabelledData:
             "fingerprint": total.hexdigest(),
             "class_names": list(names),
             "splits": splits,
+            "overlap": _overlap(digests),
             **({} if self.stream is None else {"stream": {"source": self.stream.source, "fingerprint": None}}),
             "dropped": [asdict(entry) for entry in self.dropped],
             "notices": list(self.notices),
@@ -234,6 +237,15 @@ def _with_keys(data: Dataset, digests: list[bytes]) -> Dataset:
     columns = [name for name in ("id", "image", "label", "group") if name in data.column_names]
     data = set_column(data.select_columns(columns), "digest", digests, Value("binary"))
     return set_column(data, "key", keys, Value("uint64"))
+
+
+def _overlap(digests: dict[str, list[bytes]]) -> dict[str, int]:
+    """For each two splits, how many images of the second are byte for byte in the first, as ``train/test``."""
+    found = {}
+    for first, second in combinations(digests, 2):
+        present = set(digests[first])
+        found[f"{first}/{second}"] = sum(digest in present for digest in digests[second])
+    return found
 
 
 def _leaks(splits: dict[str, Dataset]) -> list[str]:

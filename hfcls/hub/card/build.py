@@ -149,6 +149,7 @@ def _context(
         "all_arguments": resolved_arguments(run),
         "chosen_on_validation": bool(run.settings.get("load_best_model_at_end")) and "validation" in run.splits,
         "energy": estimate_energy(run.speed, training),
+        "overlap": card_data.overlap_limits(run),
         "limits": card_data.data_limits(run),
         "declared_limits": people_and_medicine(arguments),
         "versions": ", ".join(f"{inline(name)} {inline(v)}" for name, v in (training.get("versions") or {}).items()),

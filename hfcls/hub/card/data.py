@@ -71,6 +71,23 @@ def describe_notices(run: MeasuredRun) -> list[str]:
     return [inline(hide_places(str(notice), run.settings)) for notice in run.data.get("notices") or []]
 
 
+def overlap_limits(run: MeasuredRun) -> list[str]:
+    """What it means that images were measured that it has learned from."""
+    shared = run.data.get("overlap") or {}
+    splits = sorted(run.splits, key=lambda split: split != run.split)
+    told = [
+        f"{count:,} of {images(run.splits[split]['n'], split)}"
+        for split in splits
+        if (count := shared.get(f"train/{split}"))
+    ]
+    if not told:
+        return []
+    return [
+        f"**Seen before.** It learned from {join_words(told)} as well, the same files byte for byte: on new images it "
+        "will do worse than the figures say."
+    ]
+
+
 def data_limits(run: MeasuredRun) -> list[str]:
     """What the counts and the splits say against taking the results further than they go."""
     found = [*_rare(run), *_kinship(run)]

@@ -99,9 +99,21 @@ def _lead(run: MeasuredRun) -> str:
     figure = format_figure("accuracy", accuracy, digits=1)
     interval = f" (95 % interval {figure['interval']})" if figure["interval"] else ""
     return (
-        f"Of {images(n, run.split)} that it did not learn from, it names {right:,} right: "
+        f"Of {images(n, run.split)}{_learned_from(run, n)} it names {right:,} right: "
         f"an accuracy of **{figure['value']}**{interval}."
     )
+
+
+def _learned_from(run: MeasuredRun, n: int) -> str:
+    """Whether the images are new to it, where that is known; in words, since it does not rest on the predictions."""
+    shared = (run.data.get("overlap") or {}).get(f"train/{run.split}")
+    if shared is None:
+        return ","
+    if not shared:
+        return " that it did not learn from,"
+    if n == 1:
+        return " that it learned from,"
+    return f", {'all' if shared >= n else 'some'} of which it learned from as well,"
 
 
 def _results(run: MeasuredRun, order: tuple[str, ...]) -> str:
