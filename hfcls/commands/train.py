@@ -246,13 +246,19 @@ def _finish(run_dir: Path, start: Any, result: Any, say: Any) -> dict[str, Any]:
 
 
 def _write_card(run_dir: Path) -> str:
-    """Where the card is; one that someone has edited stays."""
-    from hfcls.hub.card import README, build_card, is_ours, save_card
+    """Where the card is, or why there is none; one that someone has edited stays."""
+    from hfcls.hub.card import README, build_card, check_card, is_ours, save_card
 
     file = run_dir / README
-    if file.is_file() and not is_ours(file.read_text(encoding="utf-8", errors="replace")):
-        return f"{file}, edited by hand: `hfcls card {run_dir} --overwrite` writes it anew"
-    return str(save_card(run_dir, build_card(run_dir, CardArguments())))
+    try:
+        if file.is_file() and not is_ours(file.read_text(encoding="utf-8", errors="replace")):
+            return f"{file}, edited by hand: `hfcls card {run_dir} --overwrite` writes it anew"
+        card = build_card(run_dir, CardArguments())
+        save_card(run_dir, card)
+    except Exception as error:  # whatever it is, the run itself is finished
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return f"none: {reason} The run is finished; `hfcls card {run_dir}` writes its card"
+    return "\n            ".join([str(file), *(f"problem: {problem}" for problem in check_card(card.text))])
 
 
 def _publish(run_dir: Path, values: dict[str, Any], say: Any) -> None:

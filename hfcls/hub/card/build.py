@@ -125,6 +125,7 @@ def _context(
             name: inline(value) if isinstance(value, str) else value for name, value in vars(arguments).items()
         },
         "network": network,
+        "code": ", ".join(f"<code>{inline(name)}</code>" for name in network.code),
         "architecture": inline(network.name),
         "paper": inline(network.entry.paper) if network.entry and network.entry.paper else "",
         "classes": _classes(network.labels),
