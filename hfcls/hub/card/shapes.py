@@ -32,7 +32,7 @@ SHAPES: dict[str, Any] = {
     },
     "data.json": {
         **{"source": str, "fingerprint": str, "class_names": [str], "hub": {"repo_id": str, "commit": str}},
-        "splits": {"*": {"n": int, "from": str, "label_counts": {"*": int}}},
+        "splits": {"*": {"n": int, "from": str, "fingerprint": str, "label_counts": {"*": int}}},
         **{"overlap": {"*": int}, "dropped": [{"reason": str}], "notices": [str]},
     },
     "trainer_state.json": {"global_step": int, "epoch": float, "best_global_step": int, "log_history": [_LOGGED]},
