@@ -48,7 +48,7 @@ def write(run_dir: Path, declared: CardArguments, *, overwrite: bool = False) ->
     Raises:
         UserError: it is no run, or has a README.md that is not to be lost.
     """
-    from hfcls.hub.card import README, build_card, find_gaps, is_ours, save_card
+    from hfcls.hub.card import README, build_card, check_card, find_gaps, is_ours, save_card
 
     before = run_dir / README
     if before.is_file() and not overwrite and not is_ours(before.read_text(encoding="utf-8", errors="replace")):
@@ -58,6 +58,8 @@ def write(run_dir: Path, declared: CardArguments, *, overwrite: bool = False) ->
     card = build_card(run_dir, declared)
     file = save_card(run_dir, card)
     print(f"card        {file}, {len(card.pictures)} pictures")
+    for problem in check_card(card.text):
+        print(f"problem     {problem}")
     for gap in find_gaps(card.text):
         print(f"lacks       {gap}")
     return card

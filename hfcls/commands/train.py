@@ -108,7 +108,7 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
         write_settings,
         writing,
     )
-    from hfcls.training.start import cache_pixels, prepare_training
+    from hfcls.training.start import cache_pixels, prepare_training, with_old_revision
     from hfcls.training.whitening import whiten_first_layer
 
     check_launcher()
@@ -118,8 +118,10 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
     if _is_first_process():
         check_run_directory(run_dir, resume=bool(resume), overwrite=bool(values.get("overwrite_output_dir")))
         check_nothing_inside(run_dir, values)
+    before = read_settings(run_dir) if resume and is_run(run_dir) else None
+    values = with_old_revision(values, before)
     loaded, summary = _load(values)
-    start = prepare_training(values, loaded, before=read_settings(run_dir) if resume and is_run(run_dir) else None)
+    start = prepare_training(values, loaded, before=before)
     settings = _resolve(start)
     checkpoint, notices = find_resumable(run_dir, resume, summary, settings)
     start = cache_pixels(start, values.get("cache_gb"), say)
@@ -245,13 +247,19 @@ def _finish(run_dir: Path, start: Any, result: Any, say: Any) -> dict[str, Any]:
 
 
 def _write_card(run_dir: Path) -> str:
-    """Where the card is; one that someone has edited stays."""
-    from hfcls.hub.card import README, build_card, is_ours, save_card
+    """Where the card is, or why there is none; one that someone has edited stays."""
+    from hfcls.hub.card import README, build_card, check_card, is_ours, save_card
 
     file = run_dir / README
-    if file.is_file() and not is_ours(file.read_text(encoding="utf-8", errors="replace")):
-        return f"{file}, edited by hand: `hfcls card {quote(str(run_dir))} --overwrite` writes it anew"
-    return str(save_card(run_dir, build_card(run_dir, CardArguments())))
+    try:
+        if file.is_file() and not is_ours(file.read_text(encoding="utf-8", errors="replace")):
+            return f"{file}, edited by hand: `hfcls card {quote(str(run_dir))} --overwrite` writes it anew"
+        card = build_card(run_dir, CardArguments())
+        save_card(run_dir, card)
+    except Exception as error:  # whatever it is, the run itself is finished
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return f"none: {reason} The run is finished; `hfcls card {quote(str(run_dir))}` writes its card"
+    return "\n            ".join([str(file), *(f"problem: {problem}" for problem in check_card(card.text))])
 
 
 def _publish(run_dir: Path, values: dict[str, Any], say: Any) -> None:

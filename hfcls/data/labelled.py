@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from hfcls.data.splits import carve, limit
 from hfcls.errors import UserError
 
 if TYPE_CHECKING:
+    from hfcls.data.hub import HubData
     from hfcls.data.streams import Stream
 
 VALIDATION_FRACTION, TEST_FRACTION = 0.1, 0.2
@@ -45,6 +47,7 @@ class LabelledData:
         dropped: the images that could not be read.
         stream: the training images, where they are read piece by piece; `splits` then holds the others.
         max_image_pixels: of a stored image; what is larger counts as unreadable.
+        hub: where on the Hub it came from, if it did.
     """
 
     splits: DatasetDict
@@ -54,6 +57,7 @@ class LabelledData:
     dropped: tuple[Dropped, ...] = field(default=())
     stream: "Stream | None" = None
     max_image_pixels: int = MAX_PIXELS
+    hub: "HubData | None" = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -66,12 +70,13 @@ class LabelledData:
         """What ``data.json`` holds."""
         names = self.class_names
         splits = {}
+        digests = {split: texts_of(data, "digest") for split, data in self.splits.items()}
         for split, data in self.splits.items():
             labels = labels_of(data)
             splits[split] = {
                 "n": len(data),
                 "from": self.origins[split],
-                "fingerprint": fingerprint(texts_of(data, "digest"), [names[label] for label in labels]),
+                "fingerprint": fingerprint(digests[split], [names[label] for label in labels]),
                 "label_counts": dict(zip(names, np.bincount(labels, minlength=len(names)).tolist(), strict=True)),
             }
             if "group" in data.column_names:
@@ -79,9 +84,11 @@ class LabelledData:
         total = blake2b("".join(f"{k}{v['fingerprint']}" for k, v in sorted(splits.items())).encode(), digest_size=16)
         return {
             "source": self.source,
+            **({} if self.hub is None else {"hub": {"repo_id": self.hub.repo_id, "commit": self.hub.commit}}),
             "fingerprint": total.hexdigest(),
             "class_names": list(names),
             "splits": splits,
+            "overlap": _overlap(digests),
             **({} if self.stream is None else {"stream": {"source": self.stream.source, "fingerprint": None}}),
             "dropped": [asdict(entry) for entry in self.dropped],
             "notices": list(self.notices),
@@ -132,6 +139,7 @@ def load_data(
         tuple(dropped),
         stream,
         arguments.max_image_pixels,
+        raw.hub,
     )
 
 
@@ -153,7 +161,7 @@ def _open_stream(arguments: DataArguments) -> tuple["Stream", RawData]:
         mapping = {old: new for old, new in stream.mapping.items() if old in present}
         beside.splits, more = map_classes(beside.splits, mapping, arguments.class_mapping)
         beside.notices += more
-    return stream, RawData(beside.splits, tuple(beside.notices), f"a stream of {stream.source}")
+    return stream, RawData(beside.splits, tuple(beside.notices), f"a stream of {stream.source}", beside.hub)
 
 
 def _check(arguments: DataArguments) -> None:
@@ -229,6 +237,15 @@ def _with_keys(data: Dataset, digests: list[bytes]) -> Dataset:
     columns = [name for name in ("id", "image", "label", "group") if name in data.column_names]
     data = set_column(data.select_columns(columns), "digest", digests, Value("binary"))
     return set_column(data, "key", keys, Value("uint64"))
+
+
+def _overlap(digests: dict[str, list[bytes]]) -> dict[str, int]:
+    """For each two splits, how many images of the second are byte for byte in the first, as ``train/test``."""
+    found = {}
+    for first, second in combinations(digests, 2):
+        present = set(digests[first])
+        found[f"{first}/{second}"] = sum(digest in present for digest in digests[second])
+    return found
 
 
 def _leaks(splits: dict[str, Dataset]) -> list[str]:

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 from datasets import Dataset
+
+if TYPE_CHECKING:
+    from hfcls.data.hub import HubData
 
 
 @dataclass
@@ -19,10 +22,12 @@ class Reading:
             `datasets.ClassLabel` with a class list of the split's own) unless the source has no labels, and ``group``
             string where groups were asked for.
         notices: what was left out or looks odd, for the user.
+        hub: where on the Hub they came from, if they did.
     """
 
     splits: dict[str, Dataset] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
+    hub: "HubData | None" = None
 
 
 def column_of(data: Dataset, name: str) -> pa.ChunkedArray:

@@ -9,7 +9,7 @@ from hfcls.arguments import DataArguments
 from hfcls.data.choices import choose_samples, map_classes, read_class_mapping
 from hfcls.data.digits import read_digits
 from hfcls.data.groups import group_by_pattern
-from hfcls.data.hub import find_hub_data
+from hfcls.data.hub import HubData, find_hub_data
 from hfcls.data.kinds import columns_of, prefixed, read_path
 from hfcls.data.reading import Reading
 from hfcls.data.stored import read_hub
@@ -26,11 +26,13 @@ class RawData:
         splits: columns id, image, label (each split with a class list of its own), and group where there is one.
         notices: what was left out or looks odd, for the user.
         source: in words, where all of it came from.
+        hub: where on the Hub, if it came from there.
     """
 
     splits: dict[str, Dataset]
     notices: tuple[str, ...]
     source: str
+    hub: HubData | None = None
 
 
 def read_data(arguments: DataArguments) -> RawData:
@@ -51,7 +53,8 @@ def read_data(arguments: DataArguments) -> RawData:
         if arguments.group_column_name:
             raise UserError("--group_pattern and --group_column_name both say what the groups are: give one of them.")
         splits = group_by_pattern(splits, arguments.group_pattern)
-    return RawData({split: splits[split] for split in SPLITS if split in splits}, tuple(notices), source)
+    ordered = {split: splits[split] for split in SPLITS if split in splits}
+    return RawData(ordered, tuple(notices), source, reading.hub)
 
 
 def _read(arguments: DataArguments) -> tuple[Reading, str]:

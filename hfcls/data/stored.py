@@ -163,6 +163,7 @@ def read_hub(found: HubData, config_name: str | None, columns: Columns) -> Readi
         cause = f"choose one of {several[1]} with --dataset_config_name." if several else first_line(error)
         raise UserError(f"The data set {name} cannot be loaded: {cause}") from None
     reading = _usual_splits(dict(loaded), name, columns, "")
+    reading.hub = found
     # What the Hub sent lies in these; a path to anywhere else was not made here.
     roots = [roots_of(None, Path(place)) for place in (config.HF_DATASETS_CACHE, HF_HUB_CACHE)]
     reading.splits = {split: confine_paths(data, roots) for split, data in reading.splits.items()}

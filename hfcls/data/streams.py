@@ -168,7 +168,7 @@ def _from_hub(name: str, arguments: DataArguments) -> tuple[IterableDataset, lis
             f"The column {chosen.label!r} of {name} does not list its classes, so it cannot be streamed: leave out "
             "--streaming."
         )
-    others = Reading()
+    others = Reading(hub=found)
     for split, most in (("validation", arguments.max_eval_samples), ("test", arguments.max_test_samples)):
         if split in known:
             rows = _standard(known[split], chosen.image, str(chosen.label), label)

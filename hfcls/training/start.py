@@ -20,6 +20,7 @@ from hfcls.data.room import available_cores
 from hfcls.data.streams import BUFFER_SIZE, StreamDataset
 from hfcls.data.transforms import Preprocessing
 from hfcls.errors import UserError
+from hfcls.hub_cache import COMMIT
 from hfcls.models import (
     Classifier,
     asked_steps,
@@ -82,7 +83,7 @@ def prepare_training(values: dict[str, Any], loaded: LabelledData, *, before: di
     values = {**values, **checkpoints_to_keep(transfer, values)}
     seed = build_training_arguments(values, **settled).seed
     directory, revision = find_checkpoint(model, before=before, quiet=bool(values.get("disable_tqdm")))
-    values = {**values, "model_revision": revision}
+    values = {**values, "model_revision": revision, "dataset_revision": _data_revision(values, loaded, before)}
     classifier, loaded = build_for(model, loaded, directory=directory, seed=seed)
     if steps:
         classifier = prepare_images(classifier, Preprocessing(classifier.image_processor).spec, steps)
@@ -96,6 +97,24 @@ def prepare_training(values: dict[str, Any], loaded: LabelledData, *, before: di
     training = build_training_arguments(choose_bf16(values, classifier.model), **settled)
     splits = build_datasets(loaded, preprocessing, only(DataArguments, values), training)
     return Start(values, chosen, classifier, loaded, training, preprocessing, splits, pretrained)
+
+
+def with_old_revision(values: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+    """The flags of a resumed run, with the commit of its data where they name none.
+
+    Args:
+        before: the settings of the run that is to be resumed; None for a new one.
+    """
+    if before is None or values.get("dataset_revision") or before.get("dataset_name") != values.get("dataset_name"):
+        return values
+    return {**values, "dataset_revision": before.get("dataset_revision")}
+
+
+def _data_revision(values: dict[str, Any], loaded: LabelledData, before: dict[str, Any] | None) -> str | None:
+    """The commit of a data set of the Hub; a run that was begun without one goes on without."""
+    given: str | None = values.get("dataset_revision")
+    unknown = before is not None and not COMMIT.fullmatch(str(before.get("dataset_revision")))
+    return given if loaded.hub is None or unknown else loaded.hub.commit or given
 
 
 def find_checkpoint(

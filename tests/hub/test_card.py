@@ -11,6 +11,7 @@ import yaml
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
+import hfcls
 from hfcls.arguments import CardArguments
 from hfcls.commands.card import main
 from hfcls.commands.train import build_parser
@@ -27,6 +28,7 @@ from hfcls.hub.card.figures import (
 from hfcls.hub.paths import hide_places
 from hfcls.metrics import compute_metrics
 from hfcls.structures import Predictions
+from tests.conftest import write_images
 from tests.evaluation.runs import make_predictions, write_run
 from tests.hub.hubs import card_rules
 from tests.hub.runs import HOSTILE, card_run, finish_run
@@ -218,6 +220,41 @@ def test_figures_are_those_of_the_predictions(run: Path, tmp_path: Path):
         assert not re.findall(r"\d", rest), rest
     for before, after in (("**0.", "**1."), ("value: 0.", "value: 1."), (" of 400 ", " of 401 ")):
         assert before in text and card_figures(text.replace(before, after, 1)) != figures
+
+
+def test_images_that_it_has_learned_from(tmp_path: Path):
+    write_images(tmp_path / "photos", {"a": 12, "b": 12})
+    write_images(tmp_path / "some", {"a": 5, "b": 5}, seed=1)
+    for name in ("a/0.png", "a/1.png", "b/0.png", "b/1.png"):
+        (tmp_path / "some" / name).write_bytes((tmp_path / "photos" / name).read_bytes())
+    for test, lead, limit in (
+        ("photos", "Of 24 test images, all of which it learned from as well, it names", "24 of 24 test images"),
+        ("some", "Of 10 test images, some of which it learned from as well, it names", "4 of 10 test images"),
+        (None, "test images that it did not learn from, it names", None),
+    ):
+        run = tmp_path / f"run-{test}"
+        values = {
+            "train_dir": str(tmp_path / "photos"),
+            "architecture": "lenet5",
+            "max_steps": 1,
+            "output_dir": str(run),
+        }
+        hfcls.train(
+            {
+                **values,
+                **({"test_dir": str(tmp_path / test), "validation_fraction": 0} if test else {}),
+                "disable_tqdm": True,
+            }
+        )
+        text = (run / "README.md").read_text()
+        assert lead in text
+        first = text.split("## Limits\n\n")[1].splitlines()[0]
+        assert first.startswith("- **Seen before.**") == bool(limit) and (limit or "") in first
+    data = json.loads((run / "data.json").read_text())
+    assert data["overlap"] == {"train/validation": 0, "train/test": 0, "validation/test": 0}
+    del data["overlap"]
+    (run / "data.json").write_text(json.dumps(data))
+    assert re.search(r"^Of \d+ test images, it names", build_card(run, CardArguments()).text, re.M)
 
 
 def test_the_command_makes_the_run_again():

@@ -33,6 +33,8 @@ HARMLESS = [
     "<details><summary>More</summary>\n\n| a | b |\n| --- | --- |\n\n</details>",
     '<img src="figures/x.svg" alt="x" width="49%">',
     "![x](data:image/png;base64,AAAA)",
+    "[![x](https://img.shields.io/badge/a-b.svg?style=flat)](https://a.example) ![y](https://cdn-uploads.huggingface.co/y)",
+    '<p align="center" style="text-align: center; color: red; background-position: top">x</p> [z](https://a.example/b.png)',
     "onerror=1 is said of javascript: in words; 1 < 2 and a <name> to fill in",
     "Seen at /resolve/main/home and ./data/x.csv",
 ]
@@ -79,6 +81,21 @@ BAD = {
     GOOD + '<a href="file:///etc/passwd">x</a>': "file",
     GOOD + '<iframe src="https://x"></iframe>': "<iframe>",
     GOOD + "<div style='background:url(https://x)'>": "style",
+    GOOD + "a <plaintext> b": "<plaintext>",
+    GOOD + '<video autoplay src="https://x.example/a.mp4"></video>': "<video>",
+    GOOD + "<audio autoplay src=a.mp3>": "<audio>",
+    GOOD + "<div style='position: sticky; top: 0'>x</div>": "style",
+    GOOD + "<div style='pos\\69tion: fixed'>x</div>": "style",
+    GOOD + "<div style='position/**/: absolute'>x</div>": "style",
+    GOOD + "<div style='background: image-set(\"//x.example/y\" 1x)'>": "style",
+    GOOD + "![](https://t.example/p.gif?u=1)": "t.example",
+    GOOD + "![x][1]\n\n[1]: //t.example/p.gif": "t.example",
+    GOOD + '<img src="https:\\\\t.example/p.gif" alt="x">': "t.example",
+    GOOD + '<img src="https://img.shields.io@t.example/p.gif" alt="x">': "t.example",
+    GOOD + '<img src="ht&#10;tp:/t.example/p.gif" alt="x">': "t.example",
+    GOOD + '<img src="https://notshields.io/p.gif" alt="x">': "notshields.io",
+    GOOD + '<img src="a.png" srcset="b.png 1x, https://t.example/p.gif 2x" alt="x">': "t.example",
+    GOOD + '<table background="http://t.example/p.gif"><tr><td>x</td></tr></table>': "t.example",
     GOOD + '<form action="https://x"><input></form>': "<form>",
     GOOD + "use hf_" + "A" * 34: "Hugging Face token",
     GOOD + "ghp_" + "a1" * 18: "GitHub token",
@@ -128,6 +145,7 @@ def test_what_is_lacking(capsys, tmp_path: Path):
     for gap in ("no library_name", "no pipeline_tag", "nothing on limits", "without intervals", "text alternative"):
         assert f"lacks       {gap}" in said or gap in said
     assert "0 problems" in said
+    assert "a remote image, from img.shields.io: it may change or go" in find_gaps(GOOD + HARMLESS[7])
     declared = CardArguments(license="mit", datasets=["a/b"], authors="A. Nonymous")
     assert find_gaps(build_card(card_run(tmp_path / "run", ["a", "b"]), declared).text) == [
         "no widget: no example image to try it with"

@@ -1,5 +1,6 @@
 """The card of a real training: what it says that its example prints is what it prints."""
 
+import json
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from PIL import Image
 
 import hfcls
 from hfcls.arguments import CardArguments
+from hfcls.errors import UserError
 from hfcls.hub.card import build_card, check_card, save_card
 
 
@@ -50,6 +52,16 @@ def test_examples_are_pixels_alone(run: Path):
     for path in examples:
         with Image.open(run / path) as image:
             assert image.info == {} and image.mode == "RGB" and image.size == (8, 8)
+    # Whatever lies there under their names is replaced by what is in the data.
+    for path in examples:
+        Image.new("RGB", (8, 8), "red").save(run / path)
+    assert build_card(run, CardArguments(examples=5)) == card
+    data = json.loads((run / "data.json").read_text())
+    changed = {**data, "splits": {**data["splits"], "test": {**data["splits"]["test"], "fingerprint": "0" * 32}}}
+    (run / "data.json").write_text(json.dumps(changed))
+    with pytest.raises(UserError, match="are others than those that were measured"):
+        build_card(run, CardArguments(examples=5))
+    (run / "data.json").write_text(json.dumps(data))
     without = build_card(run, CardArguments(examples=0))
     save_card(run, without)
     assert not list((run / "examples").iterdir()) and "widget" not in without.text

@@ -1,5 +1,6 @@
 """Every figure of every released card comes out of its predictions again, to the last printed digit."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,8 @@ CARDS = Path(__file__).parents[2] / "model_cards"
 RELEASED = sorted(path for path in CARDS.iterdir() if path.is_dir()) if CARDS.is_dir() else []
 
 
-@pytest.mark.skipif(CARDS.is_dir(), reason="it is for the time before the first card")
-def test_there_are_no_cards_yet():
-    assert not RELEASED
-
-
-@pytest.mark.skipif(not CARDS.is_dir(), reason="no card has been released: there is no model_cards/")
 def test_there_are_cards():
-    assert RELEASED, "model_cards/ is there and holds no card"
+    assert RELEASED, f"{CARDS} holds no card"
 
 
 @pytest.mark.parametrize("folder", RELEASED, ids=lambda folder: folder.name)
@@ -41,7 +36,8 @@ def test_a_released_card(folder: Path):
     split = next(name for name in ("test", "validation") if name in predictions)
     one = predictions[split].known
     right = int((one.logits.argmax(axis=1) == one.labels).sum())
-    assert f"Of {len(one):,} {split} images that it did not learn from, it names {right:,} right" in text
+    lead = rf"^Of {len(one):,} {split} images( that it did not learn from)?, it names {right:,} right: "
+    assert re.search(lead, text, re.MULTILINE)
     assert dict(printed)[f"model-index/{split}/Accuracy"] == f"{round(right / len(one), 6)}"
     loss = -np.log(one.probabilities[np.arange(len(one)), one.labels].clip(1e-300)).mean()
     assert float(dict(printed)[f"model-index/{split}/Log loss"]) == pytest.approx(loss, abs=1e-6)

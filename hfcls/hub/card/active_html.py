@@ -7,14 +7,39 @@ from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
 
+from hfcls.escaping import terminal_text
+
 # They run, load, ask for input or change the page around the card.
 _TAGS = frozenset(
     (
         *("script", "iframe", "frame", "frameset", "object", "embed", "applet", "form", "input", "button", "textarea"),
+        *(
+            "video",
+            "audio",
+            "source",
+            "track",
+            "bgsound",
+            "marquee",
+            "plaintext",
+            "xmp",
+            "listing",
+            "noembed",
+            "noframes",
+        ),
         *("select", "style", "link", "meta", "base", "svg", "math", "template", "noscript", "portal", "dialog"),
     )
 )
 _ADDRESSES = frozenset(("href", "src", "action", "formaction", "data", "poster", "background", "cite", "xlink:href"))
+# They show a picture as soon as the card is looked at, and so tell its host who looks.
+_LOADED = frozenset(("src", "srcset", "background", "poster", "lowsrc", "dynsrc", "longdesc"))
+# Hosts of badges and of the Hub's own pictures.
+_PICTURE_HOSTS = (
+    *("shields.io", "badge.fury.io", "huggingface.co", "hf.co", "github.com", "githubusercontent.com"),
+    *("colab.research.google.com", "zenodo.org", "readthedocs.org", "arxiv.org"),
+)
+# Backslashes and comments would hide the words.
+_STYLE = re.compile(r"url\s*\(|image(-set)?\s*\(|expression|(?<![-\w])position|[\\@]|/\*", re.IGNORECASE)
+_REMOTE = re.compile(r"(?:^|[\s,])(?:https?:[\\/]*|[\\/]{2,})([^\s/\\?#,]+)", re.IGNORECASE)
 _SCHEMES = frozenset(("", "http", "https", "mailto"))
 
 
@@ -24,9 +49,11 @@ def find_active(text: str) -> list[str]:
     return list(dict.fromkeys(reader.problems))
 
 
-def count_undescribed_pictures(text: str) -> int:
-    """Pictures of a Markdown text without a text alternative."""
-    return _read(text).undescribed
+def find_picture_gaps(text: str) -> list[str]:
+    """What its pictures lack: text alternatives, or a place beside the card."""
+    reader = _read(text)
+    undescribed = ["a picture without a text alternative"] if reader.undescribed else []
+    return undescribed + [f"a remote image, from {host}: it may change or go" for host in dict.fromkeys(reader.remote)]
 
 
 def _read(text: str) -> "_Reader":
@@ -46,6 +73,7 @@ class _Reader(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.problems: list[str] = []
         self.undescribed = 0
+        self.remote: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in _TAGS:
@@ -54,11 +82,11 @@ class _Reader(HTMLParser):
         for name, value in attrs:
             if re.match(r"on\w", name):
                 self.problems.append(f"The card holds HTML that runs a script ({name}= in <{tag[:20]}>): leave it out.")
-            elif name in _ADDRESSES or name == "srcset":
+            if name in _LOADED:
+                self._look_at_picture(value or "")
+            if name in _ADDRESSES or name == "srcset":
                 self._look_at_address(tag, value or "")
-            elif name == "style" and re.search(
-                r"url\s*\(|expression|position\s*:\s*(fixed|absolute)", value or "", re.I
-            ):
+            elif name == "style" and _STYLE.search(value or ""):
                 self.problems.append("The card holds a style that loads something or covers the page: leave it out.")
             elif name == "srcdoc":
                 self.problems.append("The card holds a page within the page (srcdoc): leave it out.")
@@ -67,6 +95,19 @@ class _Reader(HTMLParser):
 
     def handle_decl(self, decl: str) -> None:
         pass
+
+    def _look_at_picture(self, addresses: str) -> None:
+        # Browsers pass over control characters; between several addresses they part them.
+        seen = [re.sub(r"[\x00-\x1f]+", between, addresses) for between in ("", " ")]
+        for host in dict.fromkeys(host for text in seen for host in _REMOTE.findall(text)):
+            name = host.rpartition("@")[2].partition(":")[0].lower()
+            if any(name == known or name.endswith(f".{known}") for known in _PICTURE_HOSTS):
+                self.remote.append(name)
+            else:
+                self.problems.append(
+                    f"The card loads a picture from {terminal_text(name)[:60]!r}, which learns who looks at it: put it "
+                    "beside the card."
+                )
 
     def _look_at_address(self, tag: str, address: str) -> None:
         # Browsers pass over blanks and control characters within a scheme.

@@ -125,6 +125,7 @@ def _context(
             name: inline(value) if isinstance(value, str) else value for name, value in vars(arguments).items()
         },
         "network": network,
+        "code": ", ".join(f"<code>{inline(name)}</code>" for name in network.code),
         "architecture": inline(network.name),
         "paper": inline(network.entry.paper) if network.entry and network.entry.paper else "",
         "classes": _classes(network.labels),
@@ -149,18 +150,25 @@ def _context(
         "all_arguments": resolved_arguments(run),
         "chosen_on_validation": bool(run.settings.get("load_best_model_at_end")) and "validation" in run.splits,
         "energy": estimate_energy(run.speed, training),
+        "overlap": card_data.overlap_limits(run),
         "limits": card_data.data_limits(run),
         "declared_limits": people_and_medicine(arguments),
         "versions": ", ".join(f"{inline(name)} {inline(v)}" for name, v in (training.get("versions") or {}).items()),
         "hfcls_version": inline(str((training.get("versions") or {}).get("hfcls", ""))),
-        # Accelerators and streams don't promise that.
-        "exact": "CPU thread" in str(training.get("hardware") or "") and not run.settings.get("streaming"),
+        "exact": _is_exact(run, training),
         "places": join_words([inline(last_part(place)) for place in places]),
         "several_places": len(places) > 1,
         "command": reproducing_command(run.settings, processes=int(training.get("processes") or 1)),
         "citation": fence(arguments.citation, "bibtex") if arguments.citation else "",
         "digits": card_data.DIGITS_CITATION if run.settings.get("dataset_name") == "digits" else "",
     }
+
+
+def _is_exact(run: MeasuredRun, training: dict[str, Any]) -> bool:
+    """Whether the command makes the same weights: accelerators and streams promise it not, nor data that may change."""
+    repo_id, commit = card_data.hub_dataset(run.data)
+    pinned = repo_id is None or (commit is not None and run.settings.get("dataset_revision") == commit)
+    return pinned and "CPU thread" in str(training.get("hardware") or "") and not run.settings.get("streaming")
 
 
 def _classes(labels: tuple[str, ...]) -> str:

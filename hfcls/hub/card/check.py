@@ -8,7 +8,7 @@ import yaml
 from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
 from hfcls.escaping import terminal_text
-from hfcls.hub.card.active_html import count_undescribed_pictures, find_active
+from hfcls.hub.card.active_html import find_active, find_picture_gaps
 from hfcls.hub.card.rules import LIBRARIES, LICENSES, PIPELINE_TAGS, RELATIONS
 
 MAX_BYTES, MAX_METADATA = 1_000_000, 200_000
@@ -81,9 +81,7 @@ def find_gaps(text: str) -> list[str]:
     gaps += [f"nothing on {what}" for what, pattern in sections.items() if not re.search(pattern, body, re.IGNORECASE)]
     if re.search(r"accuracy|result", body, re.IGNORECASE) and not re.search(r"interval|±|confidence", body):
         gaps.append("results without intervals")
-    if count_undescribed_pictures(body):
-        gaps.append("a picture without a text alternative")
-    return gaps
+    return gaps + find_picture_gaps(body)
 
 
 def read_metadata(text: str) -> tuple[dict[str, Any] | None, str, list[str]]:

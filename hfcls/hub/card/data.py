@@ -23,10 +23,10 @@ def source_of(settings: dict[str, Any], data: dict[str, Any]) -> str:
     return hide_places(str(data.get("source") or ""), settings)
 
 
-def hub_datasets(settings: dict[str, Any], data: dict[str, Any]) -> list[str]:
-    """The data set that was read from the Hub, if it was."""
-    name = str(settings.get("dataset_name") or "")
-    return [name] if name and data.get("source", "").endswith(f"the Hub data set {name}") else []
+def hub_dataset(data: dict[str, Any]) -> tuple[str | None, str | None]:
+    """The data set that was read from the Hub, if it was, and its commit, if that is known."""
+    found = data.get("hub") or {}
+    return found.get("repo_id"), found.get("commit")
 
 
 def describe_splits(run: MeasuredRun) -> str:
@@ -69,6 +69,23 @@ def describe_dropped(run: MeasuredRun) -> str:
 def describe_notices(run: MeasuredRun) -> list[str]:
     """What looked odd about the data when they were read."""
     return [inline(hide_places(str(notice), run.settings)) for notice in run.data.get("notices") or []]
+
+
+def overlap_limits(run: MeasuredRun) -> list[str]:
+    """What it means that images were measured that it has learned from."""
+    shared = run.data.get("overlap") or {}
+    splits = sorted(run.splits, key=lambda split: split != run.split)
+    told = [
+        f"{count:,} of {images(run.splits[split]['n'], split)}"
+        for split in splits
+        if (count := shared.get(f"train/{split}"))
+    ]
+    if not told:
+        return []
+    return [
+        f"**Seen before.** It learned from {join_words(told)} as well, the same files byte for byte: on new images it "
+        "will do worse than the figures say."
+    ]
 
 
 def data_limits(run: MeasuredRun) -> list[str]:

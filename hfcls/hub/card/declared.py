@@ -1,6 +1,6 @@
 """What the publisher of a model declares: kept in the run, checked against the Hub's rules."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from hfcls.errors import UserError, suggest
 from hfcls.files import write_text
 from hfcls.hub.card.network import HUB_ID
 from hfcls.hub.card.rules import LICENSES
-from hfcls.parsing import dump_yaml
+from hfcls.parsing import dump_yaml, flags_of
 
 DECLARED = "card.yaml"
 
@@ -29,9 +29,13 @@ def read_declared(run_dir: Path, arguments: CardArguments) -> CardArguments:
             kept = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise UserError(f"{file} can't be read ({' '.join(str(error).split())}).") from None
-        known = {field.name for field in fields(CardArguments)}
-        if not isinstance(kept, dict) or not kept.keys() <= known:
+        known = {flag.name: flag for flag in flags_of(CardArguments)}
+        if not isinstance(kept, dict) or not kept.keys() <= known.keys():
             raise UserError(f"{file} holds what no flag of `hfcls card` is called: expected lines of `flag: value`.")
+        try:
+            kept = {name: known[name].convert(value) for name, value in kept.items() if value is not None}
+        except UserError as error:
+            raise UserError(f"{file}: {error}") from None
     given = {name: value for name, value in vars(arguments).items() if value is not None}
     merged = only(CardArguments, {**kept, **given})
     if merged.citation and "\n" not in merged.citation and Path(merged.citation).is_file():

@@ -47,20 +47,16 @@ def choose_rows(labels: np.ndarray, count: int) -> list[int]:
 
 
 def find_examples(run: MeasuredRun, count: int) -> list[Example]:
-    """Fetches the images from the run's data, or from the run directory where an earlier card left them.
+    """Fetches the images from the run's data; what lies in the run under their names is not asked.
 
     Raises:
-        UserError: the data can't be read, or none of the images is small enough.
+        UserError: the data can't be read or are others than they were, or none of the images is small enough.
     """
     if not count or run.predictions is None or run.samples is None:
         return []
     ids, rows = run.predictions.ids, choose_rows(run.predictions.labels, count)
     paths = {row: _path(number, ids[row]) for number, row in enumerate(rows, start=1)}
-    kept = {row: run.directory / path for row, path in paths.items()}
-    contents = {row: file.read_bytes() for row, file in kept.items() if file.is_file()}
-    missing = [row for row in rows if row not in contents]
-    if missing:
-        contents |= dict(zip(missing, _fetch(run, [ids[row] for row in missing]), strict=True))
+    contents = dict(zip(rows, _fetch(run, [ids[row] for row in rows]), strict=True))
     examples = []
     for row in rows:
         if content := contents[row]:
@@ -89,6 +85,13 @@ def _fetch(run: MeasuredRun, ids: Sequence[str]) -> list[bytes]:
         raise UserError(f"The examples are images of the run's data, which can't be read: {error}") from None
     if run.split not in loaded.splits:
         raise UserError(f"The run's data have no {run.split} split any more: leave examples out with --examples 0.")
+    # By the content of all images, so that none is another under its old name.
+    before = ((run.data.get("splits") or {}).get(run.split) or {}).get("fingerprint")
+    if before != loaded.summary()["splits"][run.split]["fingerprint"]:
+        raise UserError(
+            f"The {run.split} images are others than those that were measured: restore the data, or leave examples out "
+            "with --examples 0."
+        )
     pictures = Pictures(loaded.splits[run.split], side=MAX_SIDE, max_pixels=loaded.max_image_pixels)
     found = []
     for image in pictures(ids):

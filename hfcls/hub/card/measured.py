@@ -14,7 +14,7 @@ from hfcls.escaping import terminal_text
 from hfcls.evaluation.formats import METRICS, describe_interval, format_figure, format_interval, format_value
 from hfcls.evaluation.measured_run import MeasuredRun, choose_split
 from hfcls.evaluation.sections.confusion import find_pairs
-from hfcls.hub.card.markdown import distinct_names, fence, fold, join_words, table
+from hfcls.hub.card.markdown import distinct_names, fence, fold, inline, join_words, table
 from hfcls.metrics import compute_metrics
 from hfcls.metrics.wilson import wilson_interval
 from hfcls.structures import Predictions
@@ -99,9 +99,21 @@ def _lead(run: MeasuredRun) -> str:
     figure = format_figure("accuracy", accuracy, digits=1)
     interval = f" (95 % interval {figure['interval']})" if figure["interval"] else ""
     return (
-        f"Of {images(n, run.split)} that it did not learn from, it names {right:,} right: "
+        f"Of {images(n, run.split)}{_learned_from(run, n)} it names {right:,} right: "
         f"an accuracy of **{figure['value']}**{interval}."
     )
+
+
+def _learned_from(run: MeasuredRun, n: int) -> str:
+    """Whether the images are new to it, where that is known; in words, since it does not rest on the predictions."""
+    shared = (run.data.get("overlap") or {}).get(f"train/{run.split}")
+    if shared is None:
+        return ","
+    if not shared:
+        return " that it did not learn from,"
+    if n == 1:
+        return " that it learned from,"
+    return f", {'all' if shared >= n else 'some'} of which it learned from as well,"
 
 
 def _results(run: MeasuredRun, order: tuple[str, ...]) -> str:
@@ -116,7 +128,7 @@ def _results(run: MeasuredRun, order: tuple[str, ...]) -> str:
         return ""
     titles = ["", *(f"{split} ({images(run.splits[split]['n'])})" for split in order)]
     first, others = (table(titles, some, right=range(1, len(titles))) if some else "" for some in rows.values())
-    note = describe_interval(run.measured.get("interval") or {})
+    note = inline(describe_interval(run.measured.get("interval") or {}))
     return "\n\n".join(part for part in (first, note, fold("All other figures", others) if others else "") if part)
 
 

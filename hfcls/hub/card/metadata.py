@@ -10,7 +10,7 @@ from hfcls.arguments import CardArguments
 from hfcls.escaping import terminal_text
 from hfcls.evaluation.formats import METRICS
 from hfcls.evaluation.measured_run import MeasuredRun
-from hfcls.hub.card.data import hub_datasets, source_of
+from hfcls.hub.card.data import hub_dataset, source_of
 from hfcls.hub.card.examples import Example
 from hfcls.hub.card.network import Network, base_model_of
 
@@ -39,6 +39,7 @@ def build_metadata(
     """The metadata as YAML, without the lines of dashes around it."""
     results = model_index(run, arguments)
     base_model = arguments.base_model or base_model_of(run.settings, network)
+    read, _ = hub_dataset(run.data)
     data = ModelCardData(
         license=arguments.license,
         license_name=arguments.license_name,
@@ -48,7 +49,7 @@ def build_metadata(
         tags=_tags(network, arguments),
         base_model=base_model,
         base_model_relation=(arguments.base_model_relation or "finetune") if base_model else None,
-        datasets=arguments.datasets or hub_datasets(run.settings, run.data) or None,
+        datasets=arguments.datasets or ([read] if read else None),
         metrics=list(dict.fromkeys(result.metric_type for result in results)) or None,
         widget=[_widget(example) for example in examples] or None,
         model_name=terminal_text(title),
@@ -64,7 +65,8 @@ def build_metadata(
 def model_index(run: MeasuredRun, arguments: CardArguments) -> list[EvalResult]:
     """Every headline figure of every measured split."""
     settings, source = run.settings, source_of(run.settings, run.data) or run.name
-    named = arguments.datasets or hub_datasets(settings, run.data)
+    read, commit = hub_dataset(run.data)
+    named = [read] if read else arguments.datasets or []
     dataset = named[0] if len(named) == 1 else _slug(str(settings.get("dataset_name") or "")) or _slug(source)
     results = []
     for split in sorted(run.splits, key=lambda name: name != run.split):
@@ -80,7 +82,7 @@ def model_index(run: MeasuredRun, arguments: CardArguments) -> list[EvalResult]:
                     dataset_name=terminal_text(source),
                     dataset_config=settings.get("dataset_config_name"),
                     dataset_split=split,
-                    dataset_revision=settings.get("dataset_revision"),
+                    dataset_revision=commit,
                     metric_type=kind,
                     metric_name=METRICS[key][0] if key in METRICS else key,
                     metric_value=round(float(figure["value"]), DECIMALS),

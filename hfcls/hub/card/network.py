@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hfcls.catalogue import CATALOGUE, Entry
+from hfcls.errors import UserError
+from hfcls.escaping import terminal_text
 from hfcls.hub.card.markdown import inline
 from hfcls.hub.card.run import read_json
 from hfcls.hub.paths import last_part
@@ -39,7 +41,11 @@ class Network:
 
 
 def read_network(run_dir: Path) -> Network:
-    """Reads ``config.json`` and what lies beside it; loads nothing."""
+    """Reads ``config.json`` and what lies beside it; loads nothing.
+
+    Raises:
+        UserError: it is not what a run writes.
+    """
     config = read_json(run_dir / "config.json")
     processor = read_json(run_dir / "preprocessor_config.json")
     timm = config.get("model_type") == "timm_wrapper"
@@ -112,4 +118,9 @@ def _image_size(config: dict[str, Any], processor: dict[str, Any]) -> tuple[int,
 
 
 def _id2label(config: dict[str, Any]) -> dict[int, str]:
-    return {int(index): label for index, label in (config.get("id2label") or {}).items()}
+    labels = config.get("id2label") or {}
+    if odd := [index for index in labels if not index.isdecimal()]:
+        raise UserError(
+            f"config.json: id2label has {terminal_text(odd[0])[:60]!r}: expected the numbers of the classes."
+        )
+    return {int(index): label for index, label in labels.items()}

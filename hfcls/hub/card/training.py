@@ -21,7 +21,7 @@ def training_rows(run: MeasuredRun, training: dict[str, Any], base: str | None) 
     batch = settings.get("per_device_train_batch_size")
     if batch:
         steps = int(settings.get("gradient_accumulation_steps") or 1)
-        parts = [f"{batch}", *([f"{processes} processes"] if processes > 1 else [])]
+        parts = [f"{batch:,}", *([f"{processes} processes"] if processes > 1 else [])]
         rows.append(["batch", " × ".join([*parts, *([f"{steps} accumulated"] if steps > 1 else [])])])
     if settings.get("learning_rate") is not None:
         schedule = inline(str(settings.get("lr_scheduler_type", "")))
