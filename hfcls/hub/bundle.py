@@ -1,12 +1,14 @@
 """The files of a run that are published, made fit for it: no places, no secrets, no pickles, no photo's metadata."""
 
+import hashlib
 import json
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from functools import cached_property
+from io import BytesIO
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import yaml
 
@@ -22,9 +24,8 @@ _FILES = (
     *("train_results.json", "eval_results.json", "test_results.json", "all_results.json"),
 )
 _SHARDS = "model-*-of-*.safetensors"
-_NETWORKS = tuple(sorted(f.name for f in (Path(__file__).parents[1] / "networks").glob("*.py") if f.stem[0] != "_"))
-# What a push may have brought before: gone from the repository where it is gone from the run.
-OWNED = (*_FILES, _SHARDS, "README.md", *_NETWORKS, "predictions/*.parquet", "figures/*", "examples/*", "exports/*")
+# What a push has brought, with the digests of its files: a later push removes no others.
+MANIFEST = ".hfcls.json"
 PARTS = ("predictions", "exports")
 _PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz")
 # Never texts, and possibly large.
@@ -44,36 +45,49 @@ class Card(Protocol):
         """By path in the repository."""
 
 
+class Digests(NamedTuple):
+    """What the Hub knows a file by: the one or the other, as it stores it."""
+
+    git: str
+    sha256: str
+
+
 @dataclass(frozen=True)
 class Bundle:
     """Files to be published together.
 
     Attributes:
         files: path in the repository to content, or to the file that holds it.
-        owned: patterns of what earlier pushes may have brought; of those files, what is not in `files` is removed.
         notices: what the user must know about them.
     """
 
     files: dict[str, bytes | Path]
-    owned: tuple[str, ...] = ()
     notices: tuple[str, ...] = field(default=())
+
+    @cached_property
+    def digests(self) -> dict[str, Digests]:
+        """By path, the manifest's own among them."""
+        return {**self._listed, MANIFEST: digests_of(self.sent[MANIFEST])}
+
+    @cached_property
+    def sent(self) -> dict[str, bytes | Path]:
+        """All files, and the manifest by which the next push knows them."""
+        listed = {path: digests._asdict() for path, digests in self._listed.items()}
+        return {MANIFEST: json.dumps({"files": listed}, indent=1).encode() + b"\n", **self.files}
+
+    @cached_property
+    def _listed(self) -> dict[str, Digests]:
+        return {path: digests_of(content) for path, content in self.files.items()}
 
     @property
     def sizes(self) -> dict[str, int]:
         """In bytes, by path."""
-        return {
-            path: len(content) if isinstance(content, bytes) else content.stat().st_size
-            for path, content in self.files.items()
-        }
+        return {path: _size(content) for path, content in self.sent.items()}
 
     @property
     def size(self) -> int:
         """In bytes."""
         return sum(self.sizes.values())
-
-    def owns(self, path: str) -> bool:
-        """Whether a file of the repository came from a push."""
-        return any(fnmatchcase(path, pattern) for pattern in self.owned)
 
 
 def build_bundle(
@@ -107,7 +121,7 @@ def build_bundle(
     if shortened:
         notices.append(f"Absolute paths keep their last part alone in {', '.join(shortened)}.")
     check_secrets(files, token=token)
-    return Bundle(dict(sorted(files.items())), OWNED, tuple(notices))
+    return Bundle(dict(sorted(files.items())), tuple(notices))
 
 
 def check_secrets(files: Mapping[str, bytes | Path], *, token: str | None) -> None:
@@ -123,6 +137,20 @@ def check_secrets(files: Mapping[str, bytes | Path], *, token: str | None) -> No
                 f"{name} holds {kind}: nothing was sent. Take it out of what {name} was made from; if it has been seen "
                 "elsewhere, revoke it."
             )
+
+
+def _size(content: bytes | Path) -> int:
+    return len(content) if isinstance(content, bytes) else content.stat().st_size
+
+
+def digests_of(content: bytes | Path) -> Digests:
+    """As git and the store for large files count them."""
+    found = hashlib.sha1(b"blob %d\0" % _size(content), usedforsecurity=False), hashlib.sha256()
+    with BytesIO(content) if isinstance(content, bytes) else content.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            for digest in found:
+                digest.update(block)
+    return Digests(*(digest.hexdigest() for digest in found))
 
 
 def _check_finished(run_dir: Path) -> None:
@@ -206,8 +234,6 @@ def _safetensors_header(content: bytes | Path) -> bytes:
 
 
 def _parquet_texts(data: bytes) -> bytes:
-    from io import BytesIO
-
     import pyarrow as pa
     import pyarrow.parquet as pq
 
