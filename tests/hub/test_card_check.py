@@ -34,6 +34,8 @@ HARMLESS = [
     '<img src="figures/x.svg" alt="x" width="49%">',
     "![x](data:image/png;base64,AAAA)",
     "onerror=1 is said of javascript: in words; 1 < 2 and a <name> to fill in",
+    "Put it at /tmp/x, /workspace/app or /data/x; `docker run -v ~/.cache:/root/.cache`, then /home/user/app",
+    "photos/sk-bratislava-old-town-001.jpg, xoxo-valentines-cards",
     "Seen at /resolve/main/home and ./data/x.csv",
 ]
 BAD = {
