@@ -306,7 +306,8 @@ class PushArguments:
     create_pr: bool = flag(False, help="propose the commit as a pull request")
     collection: str | None = flag(help="list it in the collection of this title (made if it is missing) or slug")
     no: list[str] | None = flag(help="what to leave out: predictions, exports, or both")  # noqa: RUF009
-    dry_run: bool = flag(False, help="list files, sizes and problems of the card; send nothing")
+    dry_run: bool = flag(False, help="list files, sizes and problems of the card; send nothing, ask nothing of the Hub")
+    overwrite: bool = flag(False, help="replace a README.md or app.py there that someone else wrote or edited")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 # PNG chunks that say something of the picture beside its pixels and colours.
@@ -26,6 +26,9 @@ def strip_metadata(content: bytes) -> bytes:
     Args:
         content: a file; anything but PNG, JPEG and WebP comes back as it is, except for such pictures as it embeds
             as ``data:`` URLs (SVG, HTML, Markdown).
+
+    Raises:
+        ValueError: the picture is damaged; the message says how.
     """
     kind = _kind(content)
     if kind is None:
@@ -62,10 +65,14 @@ def _is_turned(content: bytes) -> bool:
 
 
 def _upright(content: bytes, kind: str) -> bytes:
-    with Image.open(BytesIO(content)) as image:
-        image.load()
-        profile = image.info.get("icc_profile")
-        upright = ImageOps.exif_transpose(image)
+    try:
+        with Image.open(BytesIO(content)) as image:
+            image.load()
+            profile = image.info.get("icc_profile")
+            upright = ImageOps.exif_transpose(image)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = "it is damaged" if isinstance(error, UnidentifiedImageError) else error
+        raise ValueError(f"no {kind} picture as it should be: {reason}") from None
     upright.info = {}
     lossless = kind == "PNG" or b"VP8L" in content[:64]
     settings: dict[str, Any] = {"lossless": True} if lossless else {"quality": 95}

@@ -13,8 +13,6 @@ from hfcls.hub.push import Pushed, push_bundle, size_text
 from hfcls.hub.rights import check_hub, check_repo_id
 
 Say = Callable[[str], None]
-# Of a Space; `hfcls/` is the package itself, whose files come and go from release to release.
-_SPACE_OWNED = ("app.py", "README.md", "requirements.txt", "menu.yaml", "hfcls/*")
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ def publish(run_dir: Path, arguments: PushArguments, *, say: Say) -> Pushed | No
         return None
     if publication.problems:
         raise UserError(f"The card cannot be published: {' '.join(publication.problems)}")
-    settings: dict[str, Any] = {"say": say, "private": arguments.private}
+    settings: dict[str, Any] = {"say": say, "private": arguments.private, "overwrite": arguments.overwrite}
     pushed = push_bundle(publication.model, repo_id, create_pr=arguments.create_pr, **settings)
     say(_told("model", pushed))
     if publication.space is not None:
@@ -124,7 +122,7 @@ def _space(repo_id: str, *, token: str | None) -> Bundle:
 
     files = dict(build_space(repo_id, title=repo_id.partition("/")[2], space_id=repo_id))
     check_secrets(files, token=token)
-    return Bundle(files, _SPACE_OWNED)
+    return Bundle(files)
 
 
 def _token() -> str | None:
@@ -143,7 +141,7 @@ def _listing(publication: Publication, arguments: PushArguments) -> str:
     lines = []
     for kind, bundle in (("model", publication.model), ("space", publication.space)):
         if bundle is not None:
-            lines += [f"{kind:<10}{arguments.repo_id}: {len(bundle.files)} files, {size_text(bundle.size)}"]
+            lines += [f"{kind:<10}{arguments.repo_id}: {len(bundle.sizes)} files, {size_text(bundle.size)}"]
             lines += [f"          {size_text(size):>12}  {path}" for path, size in bundle.sizes.items()]
     lines += [f"problem   {problem}" for problem in publication.problems]
-    return "\n".join([*lines, "nothing was sent (--dry_run)"])
+    return "\n".join([*lines, "nothing was sent, and the Hub was not asked what is there already (--dry_run)"])

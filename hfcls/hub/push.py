@@ -1,27 +1,37 @@
 """One commit with all files of a bundle, or none; the same pushed twice is one commit."""
 
-import hashlib
+import json
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_session, hf_hub_url
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.hf_api import RepoFile
-from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+from huggingface_hub.repocard import REGEX_YAML_BLOCK
+from huggingface_hub.utils import (
+    are_progress_bars_disabled,
+    build_hf_headers,
+    disable_progress_bars,
+    enable_progress_bars,
+    hf_raise_for_status,
+)
 
 from hfcls.errors import UserError
 from hfcls.hub.attempts import Attempts, Refusals, Trouble, hub_requests, trouble_of
-from hfcls.hub.bundle import Bundle
+from hfcls.hub.bundle import MANIFEST, Bundle, Digests, digests_of
+from hfcls.hub.card import is_ours
 from hfcls.hub.rights import check_hub
 
 _KINDS = {"model": "model", "space": "Space"}
+# What people edit on the website; it is not overwritten unless they want it.
+_EDITED = {"model": ("README.md",), "space": ("README.md", "app.py")}
 # Open proposals are looked through, newest first, for one that says the same.
 _PROPOSALS = 20
 _CONFLICTS = frozenset((409, 412))
@@ -58,12 +68,13 @@ def push_bundle(
     repo_type: str = "model",
     private: bool = False,
     create_pr: bool = False,
+    overwrite: bool = False,
     message: str = "Pushed by hfcls",
     attempts: Attempts | None = None,
 ) -> Pushed:
     """Brings a repository to hold what the bundle holds, in one commit.
 
-    Files that earlier pushes brought and this one does not (`Bundle.owned`) go in the same commit; others stay.
+    Files that the push before brought as they still are, and this one does not, go in the same commit; others stay.
 
     Args:
         bundle: what is pushed.
@@ -72,14 +83,16 @@ def push_bundle(
         repo_type: ``model`` or ``space``.
         private: make it private; an error where it exists and is public.
         create_pr: propose the commit as a pull request, which the repository must exist for.
+        overwrite: replace a README.md or ``app.py`` that someone else wrote or edited there.
         message: of the commit.
         attempts: how often what fails is tried again.
 
     Raises:
-        UserError: it was refused or failed too often; the repository then is as it was.
+        UserError: it was refused or failed too often, or would overwrite what someone else wrote; the repository then
+            is as it was.
     """
     check_hub(repo_id)
-    push = _Push(bundle, repo_id, repo_type, private, create_pr, message, say, attempts or Attempts(say))
+    push = _Push(bundle, repo_id, repo_type, private, create_pr, overwrite, message, say, attempts or Attempts(say))
     with _quiet(), hub_requests():
         return push.run()
 
@@ -112,12 +125,14 @@ class _Push:
         repo_type: str,
         private: bool,
         create_pr: bool,
+        overwrite: bool,
         message: str,
         say: Callable[[str], None],
         attempts: Attempts,
     ):
         self.bundle, self.repo_id, self.repo_type, self.private = bundle, repo_id, repo_type, private
-        self.create_pr, self.message, self.say, self.attempts = create_pr, message, say, attempts
+        self.create_pr, self.overwrite, self.message = create_pr, overwrite, message
+        self.say, self.attempts = say, attempts
         self.api = HfApi()
         self.refusals = Refusals(repo_id, _KINDS[repo_type])
         self.made = False
@@ -132,6 +147,8 @@ class _Push:
                 return Pushed(self.url, head, new=number > 0)
             if self.create_pr and (there := self.attempts.run(self.proposal, self.refusals)):
                 return there
+            if not self.overwrite:
+                self.attempts.run(partial(self.check_edited, head), self.refusals)
             if trouble is None:
                 self.announce(changes)
             elif number >= self.attempts.most:
@@ -177,17 +194,61 @@ class _Push:
 
     def changes(self, revision: str) -> list[Any]:
         """The operations that lead from a commit to the bundle; none where it holds all of it."""
-        entries = self.api.list_repo_tree(self.repo_id, repo_type=self.repo_type, recursive=True, revision=revision)
-        stored = {
-            e.path: _Stored(e.blob_id, e.lfs.sha256 if e.lfs else None) for e in entries if isinstance(e, RepoFile)
-        }
+        stored = self.stored(revision)
         add = [
             CommitOperationAdd(path, content)
-            for path, content in self.bundle.files.items()
-            if path not in stored or not _same(content, stored[path])
+            for path, content in self.bundle.sent.items()
+            if not self.holds(stored, path)
         ]
-        gone = [p for p in stored if p not in self.bundle.files and self.bundle.owns(p)]
-        return [*add, *(CommitOperationDelete(path, is_folder=False) for path in gone)]
+        gone = [] if self.holds(stored, MANIFEST) else self.brought(stored, revision) - self.bundle.sent.keys()
+        return [*add, *(CommitOperationDelete(path, is_folder=False) for path in sorted(gone))]
+
+    def stored(self, revision: str) -> dict[str, _Stored]:
+        """What a commit holds, by path."""
+        entries = self.api.list_repo_tree(self.repo_id, repo_type=self.repo_type, recursive=True, revision=revision)
+        return {e.path: _Stored(e.blob_id, e.lfs.sha256 if e.lfs else None) for e in entries if isinstance(e, RepoFile)}
+
+    def holds(self, stored: dict[str, _Stored], path: str) -> bool:
+        """Whether a file is there as it is in the bundle."""
+        return path in stored and _same(self.bundle.digests[path], stored[path])
+
+    def brought(self, stored: dict[str, _Stored], revision: str) -> set[str]:
+        """The files that the push before brought and no one has changed since."""
+        if MANIFEST not in stored:
+            return set()
+        try:
+            listed = json.loads(self.read(MANIFEST, stored, revision))["files"]
+            digests = {path: Digests(**entry) for path, entry in listed.items()}
+        except (ValueError, TypeError, KeyError, AttributeError):  # not as a push writes it: nothing can be said
+            return set()
+        return {path for path, one in digests.items() if path in stored and _same(one, stored[path])}
+
+    def check_edited(self, revision: str) -> None:
+        """Looks whether the push would overwrite what someone wrote on the website.
+
+        Raises:
+            UserError: it would.
+        """
+        stored = self.stored(revision)
+        paths = [p for p in _EDITED[self.repo_type] if p in stored and p in self.bundle.files]
+        paths = [path for path in paths if not self.holds(stored, path)]
+        for path in set(paths) - self.brought(stored, revision) if paths else ():
+            content = self.read(path, stored, revision)
+            if path == "README.md" and (_is_default(content) or is_ours(content.decode(errors="replace"))):
+                continue
+            raise UserError(
+                f"{path} of the {self.refusals.what} {self.repo_id} was written or edited by someone else, and nothing "
+                "was sent: keep a copy if you need it, then push with --overwrite to replace it."
+            )
+
+    def read(self, path: str, stored: dict[str, _Stored], revision: str) -> bytes:
+        """A small file of a commit."""
+        url = hf_hub_url(self.repo_id, path, repo_type=self.repo_type, revision=revision, endpoint=self.api.endpoint)
+        response = get_session().get(url, headers=build_hf_headers())
+        hf_raise_for_status(response)
+        if not _same(digests_of(response.content), stored[path]):
+            raise Trouble(f"sent {path} damaged")
+        return response.content
 
     def proposal(self) -> Pushed | None:
         """The pull request that holds the bundle already; the first call remembers which ones there were before."""
@@ -232,11 +293,11 @@ class _Push:
     def announce(self, changes: list[Any]) -> None:
         adds = [change for change in changes if isinstance(change, CommitOperationAdd)]
         size = sum(change.upload_info.size for change in adds)
-        gone = len(changes) - len(adds)
+        gone = [change.path_in_repo for change in changes if isinstance(change, CommitOperationDelete)]
         kind = f"{'new ' if self.made else ''}{self.refusals.what}"
-        removed = f", {gone} to remove" if gone else ""
+        removed = f", {len(gone)} to remove ({', '.join(gone)})" if gone else ""
         self.say(
-            f"push      {kind} {self.repo_id}: {len(adds)} of {len(self.bundle.files)} files to send, "
+            f"push      {kind} {self.repo_id}: {len(adds)} of {len(self.bundle.sent)} files to send, "
             f"{size_text(size)}{removed}"
         )
 
@@ -253,18 +314,11 @@ def size_text(size: int) -> str:
     return f"{size} bytes"
 
 
-def _same(content: bytes | Path, stored: _Stored) -> bool:
-    if stored.sha256 is not None:
-        return _digest(content, hashlib.sha256()) == stored.sha256
-    size = len(content) if isinstance(content, bytes) else content.stat().st_size
-    return _digest(content, hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)) == stored.blob_id
+def _same(digests: Digests, stored: _Stored) -> bool:
+    return digests.git == stored.blob_id if stored.sha256 is None else digests.sha256 == stored.sha256
 
 
-def _digest(content: bytes | Path, digest: Any) -> str:
-    if isinstance(content, bytes):
-        digest.update(content)
-    else:
-        with content.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
+def _is_default(readme: bytes) -> bool:
+    """Whether the Hub wrote it when the repository was made: metadata, and no more than one line of its own."""
+    body = REGEX_YAML_BLOCK.sub("", readme.decode(errors="replace"), count=1).strip()
+    return not body or re.fullmatch(r"Check out the configuration reference at \S+", body) is not None

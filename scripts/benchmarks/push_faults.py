@@ -144,7 +144,7 @@ def push(repo_id: str, *, changed: bool = False, create_pr: bool = False) -> tup
 
     def run() -> None:
         attempts = Attempts(lambda text: print(text), first_wait=0.05)
-        push_bundle(Bundle(files, ("figures/*",)), repo_id, say=attempts.say, attempts=attempts, create_pr=create_pr)
+        push_bundle(Bundle(files), repo_id, say=attempts.say, attempts=attempts, create_pr=create_pr)
 
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         try:
@@ -190,7 +190,7 @@ def state_of(hub, repo_id: str, *, changed: bool) -> tuple[str, int]:
         if changed:
             revisions = [ref.ref for ref in api.list_repo_refs(repo_id, include_pull_requests=True).pull_requests or []]
         for revision in revisions:
-            paths = set(api.list_repo_files(repo_id, revision=revision)) - {".gitattributes"}
+            paths = set(api.list_repo_files(repo_id, revision=revision)) - {".gitattributes", ".hfcls.json"}
             if paths not in (set(), set(FILES)):
                 return "half", len(paths)
         commits = len(revisions) if changed else len(api.list_repo_commits(repo_id)) - 1

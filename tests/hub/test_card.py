@@ -25,7 +25,6 @@ from hfcls.hub.card.figures import (
     load_released_predictions,
     save_released_predictions,
 )
-from hfcls.hub.paths import hide_places
 from hfcls.metrics import compute_metrics
 from hfcls.structures import Predictions
 from tests.conftest import write_images
@@ -164,20 +163,6 @@ def test_no_place_and_no_secret_of_the_machine(run: Path):
     assert "alice" not in text and "/home" not in text and str(run.parent) not in text
     assert "hf_secret" not in text
     assert "--train_dir 'photos of mine'" in text
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("/home/a b/photos, /x/y/z/test.parquet", "photos, z/test.parquet"),
-        ("see C:\\Users\\me\\x.png now", "see x.png now"),
-        ("/home/alice/train", "train"),
-        ("../up/weights", "weights"),
-        ("https://a.b/c/d, the Hub data set a/b, roses/1.jpg", "https://a.b/c/d, the Hub data set a/b, roses/1.jpg"),
-    ],
-)
-def test_places(text: str, shown: str):
-    assert hide_places(text, {"train_dir": "/home/a b/photos"}) == shown
 
 
 def test_what_was_not_measured_is_left_out(tmp_path: Path):

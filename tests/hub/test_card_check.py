@@ -36,6 +36,8 @@ HARMLESS = [
     "[![x](https://img.shields.io/badge/a-b.svg?style=flat)](https://a.example) ![y](https://cdn-uploads.huggingface.co/y)",
     '<p align="center" style="text-align: center; color: red; background-position: top">x</p> [z](https://a.example/b.png)',
     "onerror=1 is said of javascript: in words; 1 < 2 and a <name> to fill in",
+    "Put it at /tmp/x, /workspace/app or /data/x; `docker run -v ~/.cache:/root/.cache`, then /home/user/app",
+    "photos/sk-bratislava-old-town-001.jpg, xoxo-valentines-cards",
     "Seen at /resolve/main/home and ./data/x.csv",
 ]
 BAD = {

@@ -8,9 +8,10 @@ import pytest
 
 from hfcls.errors import UserError
 from hfcls.hub.attempts import Attempts, Refusals, Trouble
+from hfcls.hub.card import seal
 from hfcls.hub.push import size_text
 from hfcls.hub.rights import check_repo_id
-from tests.hubs import MINIHUB, environment, load_minihub, python, running_hub
+from tests.hubs import MINIHUB, environment, load_minihub, put, python, running_hub
 
 TOKEN = "hf_alice"
 SCRIPT = Path(__file__).parents[2] / "scripts" / "benchmarks" / "push_faults.py"
@@ -33,7 +34,7 @@ for words in sys.argv[1:]:
         if options.pop("rights", False):
             check_rights(repo_id, say=said.append)
         attempts = Attempts(said.append, first_wait=0.01)
-        pushed = push_bundle(Bundle(files, ("predictions/*",)), repo_id, say=said.append, attempts=attempts, **options)
+        pushed = push_bundle(Bundle(files), repo_id, say=said.append, attempts=attempts, **options)
         print(json.dumps({**vars(pushed), "said": said}))
     except UserError as error:
         print(json.dumps({"error": str(error), "said": said}))
@@ -63,7 +64,7 @@ def commits(hub, repo_id: str = "alice/m", repo_type: str = "model") -> list[dic
 
 
 def test_push_and_push_again(hub, tmp_path):
-    other = {"handler.py": "x = 1", "predictions/old.parquet": "PAR1"}
+    other = {"predictions/old.parquet": "PAR1"}
     first, again, changed, back, gone = pushes(
         hub,
         tmp_path,
@@ -77,10 +78,47 @@ def test_push_and_push_again(hub, tmp_path):
     assert again["said"] == []
     history = commits(hub)
     assert [changed["new"], back["new"], gone["new"]] == [True] * 3 and len(history) == 5
-    # What pushes bring goes with them; what someone else put there stays.
-    assert set(history[0]["files"]) == {".gitattributes", "README.md", "config.json", "handler.py"}
+    assert set(history[0]["files"]) == {".gitattributes", ".hfcls.json", "README.md", "config.json"}
     assert history[2]["title"] == "More"
-    assert "1 to remove" in gone["said"][0]
+    assert "1 to remove (predictions/old.parquet)" in back["said"][0]
+    assert "1 to remove (predictions/a.parquet)" in gone["said"][0]
+
+
+def test_files_of_others_stay(hub, tmp_path):
+    """Whatever they are called, and files of ours that others have changed."""
+    old = {**FILES, "figures/a.svg": "<svg/>", "figures/b.svg": "<svg/>"}
+    pushes(hub, tmp_path, {"files": old})
+    put(hub, "alice/m", {"figures/deep/theirs.svg": b"theirs", "hfcls/x.py": b"theirs", "figures/b.svg": b"theirs"})
+    (pushed,) = pushes(hub, tmp_path, {})
+    files = set(commits(hub)[0]["files"])
+    assert pushed["new"] and "1 to remove (figures/a.svg)" in pushed["said"][0]
+    assert {"figures/deep/theirs.svg", "hfcls/x.py", "figures/b.svg"} <= files and "figures/a.svg" not in files
+    put(hub, "alice/m", {".hfcls.json": b'{"files": [1]}'})
+    (again,) = pushes(hub, tmp_path, {"files": {"README.md": FILES["README.md"]}})
+    assert again["new"] and "remove" not in again["said"][0]
+
+
+@pytest.mark.parametrize(("repo_type", "path"), [("model", "README.md"), ("space", "README.md"), ("space", "app.py")])
+def test_what_others_wrote_is_not_overwritten(hub, tmp_path, repo_type: str, path: str):
+    header = (
+        "---\ntitle: x\nemoji: 🐍\ncolorFrom: red\ncolorTo: red\nsdk: gradio\n---\n" if repo_type == "space" else ""
+    )
+    files = {"README.md": header + "# Ours\n", "app.py": "ours"}
+    one = {"repo_type": repo_type, "files": files}
+    made, changed = pushes(hub, tmp_path, one, {**one, "files": {**files, path: files[path] + "ours again\n"}})
+    assert made["new"] and changed["new"]
+    put(hub, "alice/m", {path: header.encode() + b"# Written on the website\n"}, repo_type=repo_type)
+    refused, forced, back = pushes(hub, tmp_path, one, {**one, "overwrite": True}, one)
+    assert f"{path} of the" in refused["error"] and "--overwrite" in refused["error"] and len(refused["said"]) == 0
+    assert forced["new"] and not back["new"]
+    assert len(commits(hub, repo_type=repo_type)) == 5
+
+
+def test_a_readme_that_nobody_wrote_is_replaced(hub, tmp_path):
+    for text in (b"---\nlicense: mit\n---\n", seal("# A run before this one\n").encode(), b""):
+        put(hub, "alice/m", {"README.md": text})
+        (pushed,) = pushes(hub, tmp_path, {})
+        assert pushed.get("new"), pushed
 
 
 def test_pull_requests_and_private_ones(hub, tmp_path):

@@ -10,23 +10,13 @@ from huggingface_hub.repocard import REGEX_YAML_BLOCK
 from hfcls.escaping import terminal_text
 from hfcls.hub.card.active_html import find_active, find_picture_gaps
 from hfcls.hub.card.rules import LIBRARIES, LICENSES, PIPELINE_TAGS, RELATIONS
+from hfcls.hub.paths import find_home
+from hfcls.hub.secrets import find_secret
 
 MAX_BYTES, MAX_METADATA = 1_000_000, 200_000
 # Names within the metadata, aliases counted as often as they are used: beyond it a few lines stand for a flood.
 _MAX_NODES, _MAX_DEPTH = 20_000, 40
 _HUB_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
-_SECRETS = {
-    "a Hugging Face token": re.compile(r"\b(?:hf|api_org)_[A-Za-z0-9]{30,}"),
-    "a GitHub token": re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{60,})"),
-    "an AWS access key": re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
-    "a Google API key": re.compile(r"\bAIza[\w-]{35}"),
-    "an API key": re.compile(r"\bsk-(?:[a-z]+-)*[A-Za-z0-9_-]{32,}"),
-    "a Slack token": re.compile(r"\bxox[abprs]-[\w-]{10,}"),
-    "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
-}
-_PRIVATE_PLACE = re.compile(
-    r"(?<![\w./:-])(?:/(?:home|Users|root|mnt|data|tmp|work|scratch|content|kaggle|workspace)/|[A-Z]:\\)[^\s`'\"<>)\]|,;]+"
-)
 _PLACEHOLDER = re.compile(r"\[?more information needed\]?|\{\{\s*\w+", re.IGNORECASE)
 _STRING_LISTS = ("tags", "datasets", "metrics", "language", "base_model")
 
@@ -38,14 +28,16 @@ def check_card(text: str) -> list[str]:
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         return [f"The card has more than {MAX_BYTES // 1_000_000} MB: expected text."]
-    problems = [*_characters(text), *_secrets(text)]
+    problems = _characters(text)
+    if kind := find_secret(text.encode("utf-8", "surrogatepass")):
+        problems.append(f"The card holds {kind}: take it out, and revoke it where it was made.")
     metadata, body, broken = read_metadata(text)
     problems += broken
     if metadata is not None:
         problems += _metadata_problems(metadata)
     problems += find_active(body)
-    if found := _PRIVATE_PLACE.search(text):
-        problems.append(f"The card names a place on someone's machine, {_quoted(found[0])}: leave it out.")
+    if home := find_home(text):
+        problems.append(f"The card names a place on someone's machine, {_quoted(home)}: leave it out.")
     if found := _PLACEHOLDER.search(body):
         problems.append(f"The card still holds {_quoted(found[0])} of a template: fill it in, or leave it out.")
     return problems
@@ -142,14 +134,6 @@ def _characters(text: str) -> list[str]:
     if not bad:
         return []
     return [f"The card holds the character U+{ord(bad[0]):04X}, which is not shown or turns the text around."]
-
-
-def _secrets(text: str) -> list[str]:
-    return [
-        f"The card holds {what} ({found[0][:6]}...): take it out, and revoke it where it was made."
-        for what, pattern in _SECRETS.items()
-        if (found := pattern.search(text))
-    ]
 
 
 def _metadata_problems(metadata: dict[str, Any]) -> list[str]:
