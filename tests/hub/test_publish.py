@@ -73,9 +73,10 @@ def own(hub, home, photos, tmp_path_factory) -> tuple[Path, str]:
     """A run of one of our networks, pushed by its training, and what was said."""
     run = tmp_path_factory.mktemp("runs") / "own"
     words = [word for name, value in flags(photos, run, "simple_cnn").items() for word in (f"--{name}", str(value))]
-    ended = hfcls("train", *words, "--push_to_hub", "--hub_model_id", "alice/own", env=environment(hub, home))
-    assert ended.returncode == 0, ended.stderr
-    return run, ended.stdout + ended.stderr
+    words += ["--push_to_hub", "--hub_model_id", "alice/own"]
+    codes, out, said = hfcls(["train", *words], env=environment(hub, home))
+    assert codes == [0], said
+    return run, out + said
 
 
 @pytest.fixture(scope="module")
@@ -93,11 +94,11 @@ def commits(hub, repo_id: str) -> list[dict[str, Any]]:
 def test_train_push_and_load_elsewhere(hub, home, own, timm_run, tmp_path):
     run, said = own
     assert "/alice/own (pushed; commit" in said
-    again = hfcls("push", str(run), "--repo_id", "alice/own", env=environment(hub, home))
-    assert again.returncode == 0 and "unchanged" in again.stdout, again.stderr
+    codes, again, told = hfcls(["push", str(run), "--repo_id", "alice/own"], env=environment(hub, home))
+    assert codes == [0] and "unchanged" in again, told
     assert len(commits(hub, "alice/own")) == 2
-    pushed = hfcls("push", str(timm_run), "--repo_id", "alice/timm", env=environment(hub, home))
-    assert pushed.returncode == 0, pushed.stderr
+    codes, pushed, also = hfcls(["push", str(timm_run), "--repo_id", "alice/timm"], env=environment(hub, home))
+    assert codes == [0], also
     files = set(commits(hub, "alice/own")[0]["files"])
     assert {"README.md", "model.safetensors", "simple_cnn.py", "base.py", "run.yaml", "metrics.json"} <= files
     assert "predictions/test.parquet" in files
@@ -110,7 +111,7 @@ def test_train_push_and_load_elsewhere(hub, home, own, timm_run, tmp_path):
     assert set(answers["alice/own"]) == set(answers["alice/timm"]) == {"blue", "green", "red"}
     assert answers["alice/own card"] == ["transformers", "image-classification"]
     assert _here(timm_run) == pytest.approx([number for row in answers["logits"] for number in row], abs=1e-5)
-    assert TOKEN not in said + again.stdout + again.stderr + pushed.stdout + pushed.stderr
+    assert TOKEN not in said + again + told + pushed + also
     written = [file for place in (hub.app.store.root, run, home, tmp_path) for file in place.rglob("*")]
     assert not any(TOKEN.encode() in file.read_bytes() for file in written if file.is_file())
     texts = b"".join(f.read_bytes() for f in (hub.app.store.root / "objects").rglob("*") if f.is_file())
@@ -130,9 +131,9 @@ def _here(run: Path) -> list[float]:
 
 def test_dry_run_sends_nothing(hub, home, own):
     hub.clear()
-    ended = hfcls("push", str(own[0]), "--repo_id", "alice/dry", "--dry_run", env=environment(hub, home))
-    assert ended.returncode == 0 and "nothing was sent" in ended.stdout, ended.stderr
-    assert "model.safetensors" in ended.stdout and "MB" in ended.stdout
+    codes, out, said = hfcls(["push", str(own[0]), "--repo_id", "alice/dry", "--dry_run"], env=environment(hub, home))
+    assert codes == [0] and "nothing was sent" in out, said
+    assert "model.safetensors" in out and "MB" in out
     assert hub.log() == []
 
 
@@ -167,11 +168,13 @@ def test_space_and_collection(own, monkeypatch):
     monkeypatch.setitem(sys.modules, "hfcls.hub.space", space)
     monkeypatch.setattr(module, "push_bundle", push)
     monkeypatch.setattr(module, "check_hub", lambda repo_id: TOKEN)
+    monkeypatch.setattr(module, "check_pair", lambda repo_id, **_: True)
     monkeypatch.setattr(
         "hfcls.hub.collections.add_to_collection", lambda title, items, **_: listed.append((title, items))
     )
     said: list[str] = []
     publish(own[0], PushArguments(repo_id="alice/own", space=True, collection="Mine"), say=said.append)
+    assert pushed["space"][2]["private"] and not pushed["model"][2]["private"]
     assert pushed["space"][:1] == ("alice/own",) and pushed["space"][1].files == {
         "app.py": b"# alice/own own alice/own"
     }
