@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from huggingface_hub import CommitOperationAdd, HfApi, ModelInfo
 
 from hfcls.errors import UserError
 from hfcls.hub.attempts import Attempts, Refusals, Trouble
@@ -258,6 +259,33 @@ def test_attempts_end(monkeypatch):
     with pytest.raises(UserError, match=r"answered 503 .*5 attempts failed"):
         Attempts(said.append).run(fail, Refusals("a/b"))
     assert waits == [1, 2, 4, 8] and said[0] == "note: the Hub answered 503 (GET /x); attempt 2 of 5 in 1 s"
+
+
+def test_whose_fault_it_was(tmp_path):
+    """A bug keeps its traceback, a file here gets its own sentence, and only an answer is the Hub's."""
+    attempts, refusals = Attempts(print, most=1), Refusals("a/b")
+    for bug in (lambda: {}["x"], lambda: int("x"), lambda: HfApi().whoami(nonsense=1)):
+        with pytest.raises((KeyError, ValueError, TypeError)):
+            attempts.run(bug, refusals)
+    gone = tmp_path / "gone.bin"
+    for read in (gone.read_bytes, lambda: CommitOperationAdd("x", gone)):
+        with pytest.raises(UserError, match=r"gone\.bin (cannot be read|is not there any more).*push again"):
+            attempts.run(read, refusals)
+    with pytest.raises(UserError, match=r"gave an answer that cannot be read \('id'\)"):
+        attempts.run(lambda: ModelInfo(siblings=[]), refusals)
+
+
+def test_an_answer_without_what_it_should_hold(hub, tmp_path):
+    answer = hub.app.api
+
+    async def api(request, method, parts):
+        from starlette.responses import JSONResponse
+
+        return JSONResponse([{"type": "file"}]) if "tree" in parts else await answer(request, method, parts)
+
+    hub.app.api = api
+    (refused,) = pushes(hub, tmp_path, {})
+    assert "gave an answer that cannot be read" in refused["error"] and len(refused["said"]) == 4
 
 
 @pytest.mark.parametrize("name", ["m", "a/b/c", "a/..", "a/b--c", "a b/c", "-a/b", "a/b.git", "a/b.", "https://x/y"])
