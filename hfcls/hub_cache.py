@@ -96,9 +96,16 @@ class HubCache:
         return place.is_file()
 
     def remove(self, commit: str, remote: RemoteFile) -> None:
-        """Throws a damaged file away."""
-        pointer = self.snapshot(commit) / remote.path
-        pointer.resolve().unlink(missing_ok=True)
+        """Throws a damaged file away; of a link out of the cache only the link."""
+        snapshot = self.snapshot(commit)
+        pointer = snapshot / remote.path
+        folders = [folder for folder in pointer.parents if folder.is_relative_to(snapshot) and folder.is_symlink()]
+        if folders:
+            folders[-1].unlink()
+            return
+        target = pointer.resolve()
+        if target.parent == (self.root / "blobs").resolve():
+            target.unlink(missing_ok=True)
         pointer.unlink(missing_ok=True)
 
     def lock(self) -> Any:

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import httpx2
@@ -225,6 +225,7 @@ def _ask(asked: Asked) -> tuple[str, dict[str, RemoteFile]]:
 
     Raises:
         Unreadable: it makes no sense.
+        UserError: no disk can hold such files.
     """
     try:
         info: Any = HfApi().repo_info(
@@ -248,6 +249,9 @@ def _ask(asked: Asked) -> tuple[str, dict[str, RemoteFile]]:
         raise Unreadable from None
     if not COMMIT.fullmatch(commit):
         raise Unreadable
+    folders = {folder.as_posix() for path in files for folder in PurePosixPath(path).parents}
+    if both := sorted(folders & files.keys()):
+        raise UserError(f"{asked} cannot be fetched: {both[0]} is both a file and a folder there; see {asked.url}.")
     return commit, files
 
 
@@ -274,6 +278,7 @@ def _obtain(files: list[RemoteFile], commit: str, cache: HubCache, asked: Asked,
             if cache.holds(commit, file):
                 note(f"{file.path} of {asked} is damaged in the cache: it is fetched again.")
                 cache.remove(commit, file)
+        wanted = _lacking(files, commit, cache)
         places = {cache.place(file): file for file in wanted}
         absent = [(file, place) for place, file in places.items() if not cache.has_blob(file)]
         if absent:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -250,6 +251,33 @@ def test_a_file_that_changed_in_the_cache(hub, tmp_path: Path):
         again, said = pull_one("alice/changed", env)
         assert again == found and f"{name} of alice/changed is damaged in the cache: it is fetched again." in said
         assert file.read_bytes() == intact
+
+
+def test_a_link_out_of_the_cache(hub, tmp_path: Path):
+    """What someone linked into the cache is theirs; only the link goes."""
+    put(hub, "alice/linked", {"config.json": b"{}", "model.safetensors": LARGE, "code/a.py": b"1", "code/b.py": b"2"})
+    env = environment(hub, tmp_path)
+    found, _ = pull_one("alice/linked", env)
+    root, mine = Path(found["path"]), tmp_path / "mine"
+    mine.mkdir()
+    kept = {mine / "config.json": "{1}", mine / "a.py": "3", mine / "b.py": "2"}
+    for file, text in kept.items():
+        file.write_text(text)
+    (root / "config.json").unlink()
+    (root / "config.json").symlink_to(mine / "config.json")
+    shutil.rmtree(root / "code")
+    (root / "code").symlink_to(mine)
+    again, said = pull_one("alice/linked", env)
+    assert again == found and "config.json of alice/linked is damaged" in said
+    assert {file: file.read_text() for file in kept} == kept
+    files = {"config.json": "{}", "code/a.py": "1", "code/b.py": "2"}
+    assert {path: (root / path).read_text() for path in files} == files
+
+
+def test_a_file_that_is_a_folder_too(hub, tmp_path: Path):
+    put(hub, "alice/both", {"config.json": b"{}", "model.safetensors": LARGE, "a.py": b"1", "a.py/b.py": b"2"})
+    refused, _ = pull_one("alice/both", environment(hub, tmp_path))
+    assert "a.py is both a file and a folder there" in refused["error"]
 
 
 def test_without_a_network(tmp_path: Path):

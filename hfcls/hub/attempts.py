@@ -5,10 +5,12 @@ such as a commit, never. While `hub_requests` is open its requests fail at once,
 help.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from traceback import walk_tb
 from typing import Any, TypeVar
 
 import httpx2
@@ -166,7 +168,7 @@ class Refusals:
         sentences = {
             401: "The Hub does not accept the token (401): log in with `hf auth login`, or set HF_TOKEN to a valid one "
             "with write access.",
-            402: f"The Hub wants to be paid for {name} (402){said}.",
+            402: f"The Hub takes {name} only with a paid plan (402){said}: see what {owner}'s plan holds.",
             403: f"The token may not write to {name} (403){said}: use one with write access to what is {owner}'s.",
             404: f"The {self.what} {name} is not on the Hub, or the token may not see it (404){said}: check the name, "
             f"and whether the token may write for {owner}.",
@@ -183,7 +185,7 @@ def trouble_of(error: Exception, refusals: Refusals) -> Trouble:
     """What may pass of an error, wherever in its chain it is.
 
     Raises:
-        UserError: what was refused will stay so.
+        UserError: what was refused will stay so, or a file here cannot be read.
         Exception: `error` itself, where it is a mistake of the program.
     """
     link: BaseException | None = error
@@ -200,8 +202,29 @@ def trouble_of(error: Exception, refusals: Refusals) -> Trouble:
     text = text.replace(token, "***") if token else text
     if text.startswith("Invalid metadata in README.md"):
         raise UserError(f"The Hub refuses the card: {text.partition('README.md')[2].strip(' .-')}.") from None
-    if isinstance(error, ValueError | KeyError | TypeError):
-        return Trouble(f"gave an answer that cannot be read ({text[:200]})")
-    if isinstance(error, RuntimeError | OSError):  # hf_xet
-        return Trouble(f"did not take an upload ({text[:200]})")
+    if isinstance(error, OSError) and error.filename is not None:
+        raise UserError(f"{error.filename} cannot be read ({error.strerror}): {_STAY}") from None
+    if missing := re.match(r"Provided path: '(.+)' is not a file", text):
+        raise UserError(f"{missing[1]} is not there any more: {_STAY}") from None
+    if _of_the_client(error):
+        if isinstance(error, ValueError | LookupError | TypeError | AttributeError):
+            return Trouble(f"gave an answer that cannot be read ({text[:200]})")
+        if isinstance(error, RuntimeError | OSError):  # hf_xet
+            return Trouble(f"did not take an upload ({text[:200]})")
     raise error
+
+
+_STAY = "leave the files as they are while they are pushed, and push again."
+
+
+def _of_the_client(error: Exception) -> bool:
+    """Whether the Hub's client stumbled over it at work, which takes answers to be as they should; not a call of ours.
+
+    Its `_validators` pass calls on, and refuse wrong ones.
+    """
+    inside = False
+    for frame, _ in walk_tb(error.__traceback__):
+        name = str(frame.f_globals.get("__name__"))
+        if name.startswith(("huggingface_hub.", "hfcls.")):
+            inside = name.startswith("huggingface_hub.") and name != "huggingface_hub.utils._validators"
+    return inside

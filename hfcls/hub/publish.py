@@ -10,7 +10,7 @@ from hfcls.errors import UserError
 from hfcls.hub.bundle import PARTS, Bundle, build_bundle, check_secrets
 from hfcls.hub.card import build_card, check_card, is_ours
 from hfcls.hub.push import Pushed, push_bundle, size_text
-from hfcls.hub.rights import check_hub, check_repo_id
+from hfcls.hub.rights import check_hub, check_pair, check_repo_id
 
 Say = Callable[[str], None]
 
@@ -105,10 +105,15 @@ def publish(run_dir: Path, arguments: PushArguments, *, say: Say) -> Pushed | No
     if publication.problems:
         raise UserError(f"The card cannot be published: {' '.join(publication.problems)}")
     settings: dict[str, Any] = {"say": say, "private": arguments.private, "overwrite": arguments.overwrite}
+    hidden = publication.space is not None and check_pair(repo_id, private=arguments.private, say=say)
     pushed = push_bundle(publication.model, repo_id, create_pr=arguments.create_pr, **settings)
     say(_told("model", pushed))
     if publication.space is not None:
-        say(_told("space", push_bundle(publication.space, repo_id, repo_type="space", **settings)))
+        say(
+            _told(
+                "space", push_bundle(publication.space, repo_id, repo_type="space", **{**settings, "private": hidden})
+            )
+        )
     if arguments.collection:
         from hfcls.hub.collections import add_to_collection
 

@@ -251,17 +251,32 @@ class _Push:
         return response.content
 
     def proposal(self) -> Pushed | None:
-        """The pull request that holds the bundle already; the first call remembers which ones there were before."""
+        """The pull request that holds the bundle already; the first call remembers which ones there were before.
+
+        Of those only the open ones count; one that is new since is of a commit of this push whose reply was lost.
+        """
         refs = self.api.list_repo_refs(self.repo_id, repo_type=self.repo_type, include_pull_requests=True)
         requests = {ref.ref: ref.target_commit for ref in refs.pull_requests or []}
         if self.known is None:
             self.known = set(requests)
-        newest = sorted(requests, key=lambda ref: int(ref.rpartition("/")[2]), reverse=True)
+        current = (set(requests) - self.known) | self.open_requests()
+        newest = sorted(current & set(requests), key=lambda ref: int(ref.rpartition("/")[2]), reverse=True)
         for ref in newest[:_PROPOSALS]:
             if not self.changes(requests[ref]):
                 url = f"{self.url}/discussions/{ref.rpartition('/')[2]}"
                 return Pushed(url, requests[ref], new=ref not in self.known)
         return None
+
+    def open_requests(self) -> set[str]:
+        """The pull requests that are neither closed nor merged; none where the Hub does not tell."""
+        options: dict[str, Any] = {"discussion_type": "pull_request", "discussion_status": "open"}
+        try:
+            found = list(self.api.get_repo_discussions(self.repo_id, repo_type=self.repo_type, **options))
+        except HfHubHTTPError as error:
+            if error.response.status_code not in {403, 404}:
+                raise
+            return set()
+        return {f"refs/pr/{request.num}" for request in found}
 
     def commit(self, changes: list[Any], head: str) -> Pushed:
         """Sends large files, then the commit, and looks whether it is as it should be."""

@@ -32,8 +32,6 @@ REQUIREMENTS = (
 _PACKAGE = Path(__file__).parents[1]
 _SHIPPED = {".py", ".j2", ".typed"}
 _REPO_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
-# The Hub takes no longer ones.
-_LONGEST_SUMMARY = 60
 
 
 def build_space(
@@ -78,8 +76,6 @@ def build_space(
 
 def space_header(title: str, models: list[str], *, license: str) -> dict[str, Any]:
     """What the Hub reads at the top of a Space's README."""
-    summary = "Drop a picture, see what the model takes it for"
-    assert len(summary) <= _LONGEST_SUMMARY
     return {
         "title": title,
         "emoji": "🖼️",
@@ -90,7 +86,7 @@ def space_header(title: str, models: list[str], *, license: str) -> dict[str, An
         "python_version": "3.11",
         "app_file": "app.py",
         "pinned": False,
-        "short_description": summary,
+        "short_description": "Drop a picture, see what the model takes it for",
         "license": license,
         "models": models,
         "tags": ["image-classification", "hfcls"],

@@ -28,6 +28,11 @@ from hfcls.pull import commit_of, local_model
 
 transformers_logging.disable_progress_bar()
 
+# Arguments with which timm takes weights or settings from elsewhere.
+_TIMM_SOURCES = frozenset(
+    ("model_name", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir")
+)
+
 
 def load_classifier(
     name_or_path: str,
@@ -135,12 +140,36 @@ def _load_config(name_or_path: str, directory: Path, trust_remote_code: bool) ->
         config = AutoConfig.from_pretrained(directory, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(_why_not(name_or_path, directory, error)) from None
+    if config.model_type == "timm_wrapper":
+        _check_timm(name_or_path, config)
     if sorted(config.id2label) != list(range(config.num_labels)):
         raise UserError(
             f"{name_or_path} contradicts itself: its config.json names {len(config.id2label)} classes "
             f"for {config.num_labels} outputs. Mend id2label and num_labels there."
         )
     return config
+
+
+def _check_timm(name_or_path: str, config: Any) -> None:
+    """The config names a network of timm, and no place to take one from.
+
+    Raises:
+        UserError: timm would fetch another repository, or read files that the config names.
+    """
+    from timm import is_model
+
+    name = config.architecture
+    if not (re.fullmatch(r"[\w.-]+", name, re.ASCII) and is_model(name)):
+        raise UserError(
+            f"The config.json of {name_or_path} has the architecture {name!r}: expected the name of a network that "
+            "this version of timm has, such as 'resnet18', and no other place to take one from."
+        )
+    leading = sorted(_TIMM_SOURCES & set(config.model_args or ()))
+    if leading:
+        raise UserError(
+            f"The config.json of {name_or_path} has {leading[0]} in its model_args, which can lead to files that are "
+            "not its own: expected arguments of the network alone; take it out in a copy of your own, and give that."
+        )
 
 
 def _check_code(name_or_path: str, directory: Path) -> None:

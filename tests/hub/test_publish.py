@@ -169,11 +169,13 @@ def test_space_and_collection(own, monkeypatch):
     monkeypatch.setitem(sys.modules, "hfcls.hub.space", space)
     monkeypatch.setattr(module, "push_bundle", push)
     monkeypatch.setattr(module, "check_hub", lambda repo_id: TOKEN)
+    monkeypatch.setattr(module, "check_pair", lambda repo_id, **_: True)
     monkeypatch.setattr(
         "hfcls.hub.collections.add_to_collection", lambda title, items, **_: listed.append((title, items))
     )
     said: list[str] = []
     publish(own[0], PushArguments(repo_id="alice/own", space=True, collection="Mine"), say=said.append)
+    assert pushed["space"][2]["private"] and not pushed["model"][2]["private"]
     assert pushed["space"][:1] == ("alice/own",) and pushed["space"][1].files == {
         "app.py": b"# alice/own own alice/own"
     }

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from huggingface_hub import CommitOperationAdd, HfApi, ModelInfo
 
 from hfcls.errors import UserError
 from hfcls.hub.attempts import Attempts, Refusals, Trouble
@@ -135,9 +136,40 @@ def test_pull_requests_and_private_ones(hub, tmp_path):
     )
     assert "alice/m is not on the Hub" in missing["error"] and "is public already" in refused["error"]
     assert proposed["new"] and proposed["url"].endswith("/alice/m/discussions/1")
-    assert not again["new"] and again["url"] == proposed["url"] and again["revision"] == proposed["revision"]
+    # This Hub has no discussions: whether the first proposal is still open is not known.
+    assert again["new"] and again["url"].endswith("/alice/m/discussions/2")
     assert same["revision"] == public["revision"] and len(commits(hub)) == 2
     assert private["new"] and hub.app.store.load("model", "alice/p")["private"]
+
+
+def test_only_an_open_proposal_is_there_already(hub, tmp_path):
+    """The loopback Hub has no discussions: their part of its interface is added here."""
+    closed: set[int] = set()
+    answer = hub.app.api
+
+    async def api(request, method, parts):
+        from starlette.responses import JSONResponse
+
+        if parts[-1] != "discussions":
+            return await answer(request, method, parts)
+        assert request.query_params["status"] == "open"
+        refs = hub.app.store.load("model", "alice/m")["refs"]
+        numbers = {int(ref.rpartition("/")[2]) for ref in refs if ref.startswith("refs/pr/")} - closed
+        rest = {"title": "x", "author": {"name": "alice"}, "createdAt": "2026-01-01T00:00:00.000Z", "status": "open"}
+        repo = {"name": "alice/m", "type": "model"}
+        found = [{"num": number, "repo": repo, "isPullRequest": True, **rest} for number in sorted(numbers)]
+        return JSONResponse({"discussions": found, "count": len(found), "start": 0})
+
+    hub.app.api = api
+    proposal = {"files": {**FILES, "config.json": '{"a": 1}'}, "create_pr": True}
+    _, first, again = pushes(hub, tmp_path, {}, proposal, proposal)
+    assert not again["new"] and again["url"] == first["url"] and again["revision"] == first["revision"]
+    closed.add(1)
+    hub.fault(method="POST", path="/commit/", lose=True)
+    (anew,) = pushes(hub, tmp_path, proposal)
+    assert anew["new"] and anew["url"].endswith("/alice/m/discussions/2") and len(anew["said"]) == 2
+    refs = hub.app.store.load("model", "alice/m")["refs"]
+    assert [ref for ref in refs if "/pr/" in ref] == ["refs/pr/1", "refs/pr/2"]
 
 
 def test_whose_token_it_is(hub, tmp_path):
@@ -265,6 +297,33 @@ def test_attempts_end(monkeypatch):
     with pytest.raises(UserError, match=r"answered 503 .*5 attempts failed"):
         Attempts(said.append).run(fail, Refusals("a/b"))
     assert waits == [1, 2, 4, 8] and said[0] == "note: the Hub answered 503 (GET /x); attempt 2 of 5 in 1 s"
+
+
+def test_whose_fault_it_was(tmp_path):
+    """A bug keeps its traceback, a file here gets its own sentence, and only an answer is the Hub's."""
+    attempts, refusals = Attempts(print, most=1), Refusals("a/b")
+    for bug in (lambda: {}["x"], lambda: int("x"), lambda: HfApi().whoami(nonsense=1)):
+        with pytest.raises((KeyError, ValueError, TypeError)):
+            attempts.run(bug, refusals)
+    gone = tmp_path / "gone.bin"
+    for read in (gone.read_bytes, lambda: CommitOperationAdd("x", gone)):
+        with pytest.raises(UserError, match=r"gone\.bin (cannot be read|is not there any more).*push again"):
+            attempts.run(read, refusals)
+    with pytest.raises(UserError, match=r"gave an answer that cannot be read \('id'\)"):
+        attempts.run(lambda: ModelInfo(siblings=[]), refusals)
+
+
+def test_an_answer_without_what_it_should_hold(hub, tmp_path):
+    answer = hub.app.api
+
+    async def api(request, method, parts):
+        from starlette.responses import JSONResponse
+
+        return JSONResponse([{"type": "file"}]) if "tree" in parts else await answer(request, method, parts)
+
+    hub.app.api = api
+    (refused,) = pushes(hub, tmp_path, {})
+    assert "gave an answer that cannot be read" in refused["error"] and len(refused["said"]) == 4
 
 
 @pytest.mark.parametrize("name", ["m", "a/b/c", "a/..", "a/b--c", "a b/c", "-a/b", "a/b.git", "a/b.", "https://x/y"])

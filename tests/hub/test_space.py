@@ -43,6 +43,7 @@ def test_what_is_in_it():
             assert text(files, path) == (ROOT / path).read_text()
     header = header_of(text(files, "README.md"))
     assert header["title"] == "Digits: the <b>best" and header["models"] == ["user/name"]
+    assert len(header["short_description"]) <= 60, "the Hub takes no longer ones"
     assert header["sdk"] == "gradio" and header["app_file"] == "app.py" and header["license"] == "apache-2.0"
     assert "<b>" not in text(files, "README.md").split("---\n")[2]
     assert 'Client("user/page")' in text(files, "README.md")

@@ -1,5 +1,6 @@
 """Networks from names, directories and files."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,30 @@ def test_unsafe_and_partial_checkpoints_are_refused(tmp_path: Path):
     config.write_text('{"model_type": "stranger", "auto_map": {"AutoConfig": "code.Config"}}')
     (tmp_path / "run" / "code.py").write_text("raise SystemExit('ran')")
     with pytest.raises(UserError, match="--trust_remote_code"):
+        load_classifier(str(tmp_path / "run"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"architecture": "hf-hub:alice/other"}, "the architecture 'hf-hub:alice/other': expected the name"),
+        ({"architecture": "local-dir:{elsewhere}"}, "the architecture 'local-dir:"),
+        ({"architecture": "resnet18.{elsewhere}"}, "the architecture 'resnet18./"),
+        ({"architecture": "no_such_network"}, "the architecture 'no_such_network'"),
+        ({"model_args": {"checkpoint_path": "{elsewhere}/x.pth"}}, "checkpoint_path in its model_args"),
+        ({"model_args": {"pretrained_cfg": {"file": "{elsewhere}/x.pth"}}}, "pretrained_cfg in its model_args"),
+        ({"model_args": {"pretrained_cfg_overlay": {"url": "http://x"}}}, "pretrained_cfg_overlay in its model_args"),
+        ({"model_args": {"cache_dir": "{elsewhere}"}}, "cache_dir in its model_args"),
+        ({"model_args": {"pretrained": True}}, "pretrained in its model_args"),
+    ],
+)
+def test_a_config_leads_nowhere_else(tmp_path: Path, changes: dict, sentence: str):
+    classifier = build_classifier("resnet18", class_names=NAMES, image_size=32)
+    classifier.model.save_pretrained(tmp_path / "run")
+    config = tmp_path / "run" / "config.json"
+    changed = json.dumps(changes).replace("{elsewhere}", str(tmp_path))
+    config.write_text(json.dumps({**json.loads(config.read_text()), **json.loads(changed)}))
+    with pytest.raises(UserError, match=sentence):
         load_classifier(str(tmp_path / "run"))
 
 
