@@ -15,7 +15,7 @@ from huggingface_hub.utils import WeakFileLock
 from hfcls.download import RemoteFile, is_whole
 from hfcls.files import cache_directory, write_json, write_text
 
-_DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 # Beyond so many files a list costs more to keep than to ask for.
 _LONGEST_LIST = 10_000
@@ -69,7 +69,7 @@ class HubCache:
             blob = file.resolve()
             if blob.is_file():
                 path = file.relative_to(root).as_posix()
-                files[path] = RemoteFile(path, blob.stat().st_size, blob.name if _DIGEST.fullmatch(blob.name) else "")
+                files[path] = RemoteFile(path, blob.stat().st_size, blob.name if DIGEST.fullmatch(blob.name) else "")
         return files
 
     def holds(self, commit: str, remote: RemoteFile) -> bool:

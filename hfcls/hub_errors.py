@@ -21,9 +21,8 @@ from hfcls.errors import UserError
 
 _KINDS = {"model": "model", "dataset": "data set", "space": "Space"}
 _FOLDERS = {"model": "", "dataset": "datasets/", "space": "spaces/"}
-_TRANSIENT = frozenset((408, 425, 429, 500, 502, 503, 504))
-# The Hub counts requests in windows of five minutes.
-_LONGEST_WAIT = 300.0
+# The Hub counts requests in windows of five minutes, and longer nobody wants to sit before a screen.
+LONGEST_WAIT = 300.0
 
 
 class Unreadable(Exception):
@@ -69,22 +68,32 @@ def waiting_time(error: Exception, failures: int) -> float | None:
         failures: how often it has failed by now, this one included.
     """
     if isinstance(error, HfHubHTTPError):
-        if error.response.status_code not in _TRANSIENT:
+        if not passes(error.response.status_code):
             return None
-        asked = _asked_to_wait(error)
+        asked = asked_to_wait(error.response)
         if asked is not None:
-            return asked if asked <= _LONGEST_WAIT else None
+            return asked if asked <= LONGEST_WAIT else None
     elif not isinstance(error, httpx2.RequestError | Unreadable) or _is_hopeless(error):
         return None
-    return 0.5 * 2.0 ** (failures - 1)
+    return backoff(failures)
 
 
-def _asked_to_wait(error: HfHubHTTPError) -> float | None:
+def backoff(failures: int, first: float = 1.0) -> float:
+    """Seconds to wait where the Hub names none: `first` after one failure, and twice as long after each further one."""
+    return first * 2.0 ** (failures - 1)
+
+
+def passes(status: int) -> bool:
+    """Whether an answer with that status can be another one a little later."""
+    return status in {408, 425, 429} or (status >= 500 and status != 501)
+
+
+def asked_to_wait(response: httpx2.Response) -> float | None:
     """The seconds that the answer itself names."""
-    limit = parse_ratelimit_headers(error.response.headers)
-    if error.response.status_code == 429 and limit is not None and limit.remaining == 0:
+    limit = parse_ratelimit_headers(response.headers)
+    if response.status_code == 429 and limit is not None and limit.remaining == 0:
         return float(limit.reset_in_seconds) + 1
-    seconds = error.response.headers.get("retry-after", "").strip()
+    seconds = response.headers.get("retry-after", "").strip()
     return float(seconds) if seconds.isdecimal() else None
 
 
@@ -95,21 +104,31 @@ def _is_hopeless(error: Exception) -> bool:
 def is_unreachable(error: Exception) -> bool:
     """Whether the Hub itself could not be asked: no network, an outage, no answer."""
     if isinstance(error, HfHubHTTPError):
-        return error.response.status_code in _TRANSIENT
+        return passes(error.response.status_code)
     return isinstance(error, httpx2.RequestError | Unreadable)
 
 
 def cause_of(error: Exception) -> str:
     """What happened, as the middle of a sentence, without the address that was asked."""
     if isinstance(error, HfHubHTTPError):
-        return f"{_hub()} answered {error.response.status_code}{_REASONS.get(error.response.status_code, '')}"
-    if isinstance(error, httpx2.TimeoutException):
-        return f"{_hub()} did not answer in time"
-    if isinstance(error, httpx2.ConnectError | httpx2.ProxyError | httpx2.UnsupportedProtocol):
-        return f"{_hub()} cannot be reached ({str(error).strip() or type(error).__name__})"
+        return f"{_hub()} {answered(error.response.status_code)}"
     if isinstance(error, httpx2.TransportError):
-        return f"{_hub()} cut the connection"
+        return f"{_hub()} {failed(error)}"
     return f"{_hub()} sent an answer that makes no sense"
+
+
+def answered(status: int) -> str:
+    """What the Hub did, as `cause_of` says it."""
+    return f"answered {status}{_REASONS.get(status, '')}"
+
+
+def failed(error: httpx2.TransportError) -> str:
+    """What the Hub did where no answer came, as `cause_of` says it."""
+    if isinstance(error, httpx2.TimeoutException):
+        return "did not answer in time"
+    if isinstance(error, httpx2.ConnectError | httpx2.ProxyError | httpx2.UnsupportedProtocol):
+        return f"cannot be reached ({str(error).strip() or type(error).__name__})"
+    return "cut the connection"
 
 
 _REASONS = {429: " (too many requests)", 500: " (an error of its own)", 503: " (not available now)"}
@@ -156,7 +175,7 @@ def refusal(error: Exception, asked: Asked, *, file: str | None = None) -> UserE
             "use a token (HF_TOKEN) that has the right to."
         )
     if status == 429 and waiting_time(error, 1) is None:
-        seconds = int(_asked_to_wait(error) or 0)  # type: ignore[arg-type]
+        seconds = int(asked_to_wait(error.response) or 0)  # type: ignore[attr-defined]
         return UserError(f"{asked} cannot be fetched: {_hub()} takes no more requests for {seconds:,} s (429).")
     again = "check the network, or give a path" if isinstance(error, httpx2.RequestError) else "try again later"
     cause = cause_of(error)

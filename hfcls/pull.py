@@ -14,7 +14,7 @@ from huggingface_hub.utils import HFValidationError, build_hf_headers, validate_
 
 from hfcls.download import RemoteFile, fetch_all, missing_bytes, note, persevere
 from hfcls.errors import UserError
-from hfcls.hub_cache import COMMIT, HubCache
+from hfcls.hub_cache import COMMIT, DIGEST, HubCache
 from hfcls.hub_errors import HUB_ERRORS, Asked, Unreadable, cause_of, disk_refusal, is_unreachable, refusal
 
 # Beside its weights and its code.
@@ -25,7 +25,6 @@ _MODEL_FILES = frozenset(
     )
 )
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
-_DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,15 @@ class RepoId:
     revision: str | None = None
 
 
+def is_repo_id(text: str) -> bool:
+    """Whether a repository of the Hub can have that name, ``user/name``."""
+    try:
+        validate_repo_id(text)
+    except HFValidationError:
+        return False
+    return text.count("/") == 1 and text.isascii()
+
+
 def parse_repo_id(text: str) -> RepoId | None:
     """What names a repository of the Hub; None where it is a path here, or cannot be such a name.
 
@@ -51,11 +59,7 @@ def parse_repo_id(text: str) -> RepoId | None:
     if Path(text).expanduser().exists():
         return None
     repo_id, at, revision = text.partition("@")
-    if repo_id.count("/") != 1 or (at and not revision) or re.search(r"\s|\.\.|\\", text):
-        return None
-    try:
-        validate_repo_id(repo_id)
-    except HFValidationError:
+    if not is_repo_id(repo_id) or (at and not revision) or re.search(r"\s|\.\.|\\", text):
         return None
     if at and Path(repo_id).exists():
         raise UserError(
@@ -240,7 +244,7 @@ def _ask(asked: Asked) -> tuple[str, dict[str, RemoteFile]]:
             etag = entry.lfs.sha256 if entry.lfs else entry.blob_id
             path, file = entry.rfilename, RemoteFile(entry.rfilename, int(entry.size), etag)
             parts = path.split("/")
-            if not path.isprintable() or "\\" in path or {"", ".", ".."} & set(parts) or not _DIGEST.fullmatch(etag):
+            if not path.isprintable() or "\\" in path or {"", ".", ".."} & set(parts) or not DIGEST.fullmatch(etag):
                 raise Unreadable
             files[path] = _at(asked, commit, file)
     except HUB_ERRORS:

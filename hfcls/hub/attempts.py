@@ -17,17 +17,14 @@ import httpx2
 from huggingface_hub import get_token
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import _http as client_settings
-from huggingface_hub.utils import parse_ratelimit_headers
 
 from hfcls.errors import UserError
+from hfcls.hub_errors import LONGEST_WAIT, answered, asked_to_wait, backoff, failed, passes
 
 Result = TypeVar("Result")
 
 # Connecting and each piece of an upload; an answer may take as long as the Hub checks large files.
 _TIMEOUT = httpx2.Timeout(connect=15, read=300, write=120, pool=None)
-_BUSY = frozenset((408, 425, 429))
-# Longer than this nobody wants to sit before a screen.
-LONGEST_WAIT = 300.0
 
 
 class Trouble(Exception):
@@ -50,18 +47,14 @@ class _Client(httpx2.Client):
     def send(self, request: httpx2.Request, **settings: Any) -> httpx2.Response:
         try:
             response = super().send(request, **settings)
-        except httpx2.TimeoutException:
-            raise Trouble(f"did not answer in time ({_name(request)})") from None
-        except httpx2.ConnectError as error:
-            raise Trouble(f"cannot be reached ({str(error).strip() or 'no connection'})") from None
-        except httpx2.TransportError:
-            raise Trouble(f"cut the connection ({_name(request)})") from None
+        except httpx2.TransportError as error:
+            raise Trouble(f"{failed(error)} at {_name(request)}") from None
         status = response.status_code
         # Addresses of the file store expire: an upload that it refuses gets a new one.
         expired = request.method == "PUT" and 400 <= status < 500 and status != 413
-        if status in _BUSY or (status >= 500 and status != 501) or expired:
+        if passes(status) or expired:
             response.close()
-            raise Trouble(f"answered {status} ({_name(request)})", _asked_wait(response.headers))
+            raise Trouble(f"{answered(status)} at {_name(request)}", asked_to_wait(response))
         return response
 
 
@@ -84,14 +77,6 @@ def _client() -> httpx2.Client:
 def _name(request: httpx2.Request) -> str:
     """What was asked; without the query, which may sign it."""
     return f"{request.method} {request.url.path}"
-
-
-def _asked_wait(headers: httpx2.Headers) -> float | None:
-    limits = parse_ratelimit_headers(headers)
-    if limits is not None and limits.remaining == 0:
-        return limits.reset_in_seconds + 1.0
-    text = headers.get("retry-after", "").strip()
-    return float(text) if text.isdecimal() else None
 
 
 @dataclass
@@ -129,7 +114,7 @@ class Attempts:
         Raises:
             UserError: the Hub wants it to be longer than is bearable.
         """
-        seconds = self.first_wait * 2 ** (number - 1)
+        seconds = backoff(number, self.first_wait)
         if trouble.wait is not None:
             if trouble.wait > LONGEST_WAIT:
                 raise UserError(

@@ -1,6 +1,5 @@
 """Whether a push can go where it is to go, before anything is sent."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,8 +8,7 @@ from huggingface_hub.errors import HfHubHTTPError
 
 from hfcls.errors import UserError
 from hfcls.hub.attempts import Attempts, Refusals, hub_requests
-
-_REPO_ID = re.compile(r"(?!.*(?:--|\.\.))[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*(?<![-.])")
+from hfcls.pull import is_repo_id
 
 
 def check_repo_id(repo_id: str) -> str:
@@ -19,7 +17,7 @@ def check_repo_id(repo_id: str) -> str:
     Raises:
         UserError: it is not of the form ``user/name``.
     """
-    if not _REPO_ID.fullmatch(repo_id) or len(repo_id) > 96 or repo_id.endswith(".git"):
+    if not is_repo_id(repo_id):
         raise UserError(
             f"{repo_id!r} names no repository: expected user/name with letters, digits, '-', '_' and '.', such as "
             "alice/flowers."

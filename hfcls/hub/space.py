@@ -1,6 +1,5 @@
 """A Gradio Space for one model: its page, its menu, and the package itself, so that nothing else is needed."""
 
-import re
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import jinja2
 import yaml
 
-from hfcls.errors import UserError
+from hfcls.hub.rights import check_repo_id
 
 # With which the page was tested.
 GRADIO = "6.31.0"
@@ -31,7 +30,6 @@ REQUIREMENTS = (
 )
 _PACKAGE = Path(__file__).parents[1]
 _SHIPPED = {".py", ".j2", ".typed"}
-_REPO_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 
 
 def build_space(
@@ -59,8 +57,7 @@ def build_space(
         UserError: no such id can exist.
     """
     for name in (repo_id, space_id or repo_id):
-        if not _REPO_ID.fullmatch(name):
-            raise UserError(f"{name!r} is not the id of a repository: expected user/name.")
+        check_repo_id(name)
     title = " ".join((title or repo_id.partition("/")[2]).split())
     menu = {"title": title, "description": description, "models": [repo_id]}
     header = space_header(title, [repo_id], license=license)

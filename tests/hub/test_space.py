@@ -54,7 +54,7 @@ def test_what_is_in_it():
 
 @pytest.mark.parametrize("name", ["name", "a/b/c", "../x", "a/b\n", "a b/c", ""])
 def test_no_such_id(name: str):
-    with pytest.raises(UserError, match=r"expected user/name\."):
+    with pytest.raises(UserError, match="names no repository: expected user/name"):
         build_space(name)
 
 
