@@ -15,8 +15,9 @@ from typing import Any, NoReturn
 
 import yaml
 
-from hfcls.arguments import ALTERNATIVES, DECIDED_HERE, HELP, RENAMED, TRAINING_DEFAULTS
+from hfcls.arguments import ALTERNATIVES
 from hfcls.errors import UserError, suggest
+from hfcls.trainer_flags import DECIDED_HERE, HELP, RENAMED, TRAINING_DEFAULTS
 
 
 @dataclass(frozen=True)

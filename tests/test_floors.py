@@ -14,6 +14,7 @@ GROUND = (
     "extras",
     "errors",
     "arguments",
+    "trainer_flags",
     "parsing",
     "files",
     "pages",
@@ -36,7 +37,7 @@ FLOORS = {
 }
 # Rooms of one floor that may know each other, beside each room itself.
 NEIGHBOURS = {
-    "parsing": {"arguments", "errors"},
+    "parsing": {"arguments", "errors", "trainer_flags"},
     "registry": {"errors"},
     "extras": {"errors"},
     "structures": {"errors"},

@@ -61,7 +61,7 @@ def write(run_dir: Path, declared: CardArguments, *, overwrite: bool = False) ->
     for problem in check_card(card.text):
         print(f"problem     {problem}")
     for gap in find_gaps(card.text):
-        print(f"lacks       {gap}")
+        print(f"gap         {gap}")
     return card
 
 
@@ -76,6 +76,6 @@ def check(place: str) -> int:
     for problem in problems:
         print(f"problem     {problem}")
     for gap in (*asked.warnings, *find_gaps(text)):
-        print(f"lacks       {gap}")
+        print(f"gap         {gap}")
     print(f"checked     {asked.how}; {len(problems)} problem{'' if len(problems) == 1 else 's'}")
     return 1 if problems else 0

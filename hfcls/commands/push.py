@@ -33,4 +33,9 @@ def main(argv: list[str]) -> None:
         raise UserError(f"The run {run_dir} does not exist: expected the directory of a run, such as runs/first.")
     from hfcls.hub.publish import publish
 
-    publish(run_dir, only(PushArguments, values), say=lambda text: print(text, flush=True))
+    try:
+        publish(run_dir, only(PushArguments, values), say=lambda text: print(text, flush=True))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            "Stopped. The Hub has the whole commit or none of it: the same command again says which, and goes on."
+        ) from None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import yaml
+from safetensors import SafetensorError, safe_open
 
 from hfcls.errors import UserError
 from hfcls.hub.paths import Places, find_home, places_of
@@ -170,6 +171,14 @@ def _check_finished(run_dir: Path) -> None:
             f"{run_dir} holds no finished run: go on with `hfcls train --config {run_dir / 'run.yaml'} "
             "--resume_from_checkpoint auto`, then push it."
         )
+    if not (run_dir / "metrics.json").is_file():
+        raise UserError(f"{run_dir} holds no metrics.json, which says what was measured: nothing was sent.")
+    for weights in sorted(run_dir.glob("model*.safetensors")):
+        try:
+            with safe_open(weights, framework="pt") as tensors:
+                tensors.keys()
+        except (SafetensorError, OSError) as error:
+            raise UserError(f"{weights} is damaged ({error}): nobody could load it, and nothing was sent.") from None
 
 
 def _choose(run_dir: Path, *, predictions: bool, exports: bool) -> tuple[dict[str, Path], list[str]]:

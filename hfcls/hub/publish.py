@@ -9,6 +9,7 @@ from hfcls.arguments import CardArguments, PushArguments
 from hfcls.errors import UserError
 from hfcls.hub.bundle import PARTS, Bundle, build_bundle, check_secrets
 from hfcls.hub.card import build_card, check_card, is_ours
+from hfcls.hub.card.declared import read_declared, write_declared
 from hfcls.hub.push import Pushed, push_bundle, size_text
 from hfcls.hub.rights import check_hub, check_pair, check_repo_id
 
@@ -42,6 +43,8 @@ def check_push(arguments: PushArguments) -> None:
     for part in arguments.no or ():
         if part not in PARTS:
             raise UserError(f"--no is {part!r}: expected one of {', '.join(PARTS)}.")
+    if arguments.collection is not None and not arguments.collection.strip():
+        raise UserError("--collection is empty: expected the title of a collection, or its slug.")
     if arguments.create_pr and arguments.private:
         raise UserError("--private would have no effect with --create_pr, which needs a repository that is there.")
     if arguments.create_pr and arguments.space:
@@ -60,8 +63,7 @@ def prepare(run_dir: Path, arguments: PushArguments, *, token: str | None) -> Pu
     """
     repo_id = str(arguments.repo_id)
     left_out = set(arguments.no or ())
-    space_id = repo_id if arguments.space else None
-    card: Any = build_card(run_dir, CardArguments(), repo_id=repo_id, space_id=space_id)
+    card: Any = build_card(run_dir, CardArguments(space=repo_id if arguments.space else None), repo_id=repo_id)
     notices: tuple[str, ...] = ()
     edited = run_dir / "README.md"
     if edited.is_file() and not is_ours(text := edited.read_text(encoding="utf-8", errors="replace")):
@@ -83,7 +85,7 @@ def publish(run_dir: Path, arguments: PushArguments, *, say: Say) -> Pushed | No
     """Pushes a finished run.
 
     Args:
-        run_dir: its directory, of which nothing is changed.
+        run_dir: its directory, of which nothing is changed, but that its ``card.yaml`` then names its Space.
         arguments: what goes where; with ``dry_run`` it is listed, and nothing is sent.
         say: tells the user how it goes.
 
@@ -109,11 +111,9 @@ def publish(run_dir: Path, arguments: PushArguments, *, say: Say) -> Pushed | No
     pushed = push_bundle(publication.model, repo_id, create_pr=arguments.create_pr, **settings)
     say(_told("model", pushed))
     if publication.space is not None:
-        say(
-            _told(
-                "space", push_bundle(publication.space, repo_id, repo_type="space", **{**settings, "private": hidden})
-            )
-        )
+        settings |= {"private": hidden, "repo_type": "space"}
+        say(_told("space", push_bundle(publication.space, repo_id, **settings)))
+        write_declared(run_dir, read_declared(run_dir, CardArguments(space=repo_id)))
     if arguments.collection:
         from hfcls.hub.collections import add_to_collection
 

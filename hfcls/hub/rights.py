@@ -20,7 +20,7 @@ def check_repo_id(repo_id: str) -> str:
     if not is_repo_id(repo_id):
         raise UserError(
             f"{repo_id!r} names no repository: expected user/name with letters, digits, '-', '_' and '.', such as "
-            "alice/flowers."
+            "user/flowers."
         )
     return repo_id
 

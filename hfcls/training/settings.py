@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from transformers import TrainingArguments
 
-from hfcls.arguments import DECIDED_HERE, TRAINING_DEFAULTS
 from hfcls.errors import UserError, suggest
 from hfcls.metrics import METRICS
 from hfcls.models import has_batch_norm, has_depthwise_convolutions
+from hfcls.trainer_flags import DECIDED_HERE, TRAINING_DEFAULTS
 from hfcls.training.optimizers import TRAINER_NAMES, check_optimizer_name
 
 

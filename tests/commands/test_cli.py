@@ -28,7 +28,7 @@ def test_every_field_of_training_arguments_is_a_flag():
 
     from transformers import TrainingArguments
 
-    from hfcls.arguments import DECIDED_HERE, TRAINING_DEFAULTS
+    from hfcls.trainer_flags import DECIDED_HERE, TRAINING_DEFAULTS
 
     flags = {flag.name: flag for flag in training_flags()}
     for field in fields(TrainingArguments):

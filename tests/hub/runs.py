@@ -55,7 +55,7 @@ def finish_run(run: Path, names: list[str], **settings: Any) -> Path:
         run / "model.safetensors",
     )
     kept = yaml.safe_load((run / "run.yaml").read_text())
-    kept |= {"architecture": "simple_cnn", "train_dir": "/home/alice/photos of mine", "load_best_model_at_end": True}
+    kept |= {"architecture": "simple_cnn", "train_dir": "/home/somebody/photos of mine", "load_best_model_at_end": True}
     kept |= {
         "per_device_train_batch_size": 32,
         "optim": "adamw_torch_fused",
@@ -64,7 +64,7 @@ def finish_run(run: Path, names: list[str], **settings: Any) -> Path:
     }
     (run / "run.yaml").write_text(yaml.safe_dump(kept | settings))
     data = json.loads((run / "data.json").read_text())
-    data["source"] = "/home/alice/photos of mine"
+    data["source"] = "/home/somebody/photos of mine"
     data["splits"]["test"] = {"n": 400, "from": "20% of train, stratified, split seed 0"}
     (run / "data.json").write_text(json.dumps(data))
     metrics = json.loads((run / "metrics.json").read_text())

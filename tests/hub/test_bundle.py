@@ -113,8 +113,8 @@ def test_names_are_no_places(run: Path):
     pq.write_table(table, run / "predictions" / "test.parquet")
     files = build_bundle(run, card=Card()).files
     assert files["config.json"] == config.encode()
-    (run / "config.json").write_text('{"file": "/home/alice/w.bin"}')
-    assert any("config.json names a place of this machine, /home/alice/w.bin" in n for n in notices_of(run))
+    (run / "config.json").write_text('{"file": "/home/somebody/w.bin"}')
+    assert any("config.json names a place of this machine, /home/somebody/w.bin" in n for n in notices_of(run))
     assert files["metrics.json"] == (run / "metrics.json").read_bytes()
     assert files["run.yaml"] == b"# Again\ntrain_dir: data\ngroup_pattern: /a/(.*)/b\n"
     notices = ["'data/a b/1.png' and https://x.org/data/set"]
@@ -166,7 +166,7 @@ def test_places_in_weights(run: Path):
 
     write(notes="see /tmp/x")
     build_bundle(run, card=Card())
-    for place in (str(run), "/home/alice/photos"):
+    for place in (str(run), "/home/somebody/photos"):
         write(made_from=place)
         with pytest.raises(UserError, match=r"model\.safetensors holds a place of this machine .*made_from"):
             build_bundle(run, card=Card())
@@ -203,6 +203,17 @@ def test_hidden_secrets(run: Path):
 def test_an_unfinished_run(run: Path):
     (run / "model.safetensors").unlink()
     with pytest.raises(UserError, match="no finished run"):
+        build_bundle(run, card=Card())
+
+
+def test_a_run_that_nobody_could_use(run: Path):
+    whole = (run / "model.safetensors").read_bytes()
+    (run / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=r"model\.safetensors is damaged"):
+        build_bundle(run, card=Card())
+    (run / "model.safetensors").write_bytes(whole)
+    (run / "metrics.json").unlink()
+    with pytest.raises(UserError, match=r"no metrics\.json"):
         build_bundle(run, card=Card())
 
 

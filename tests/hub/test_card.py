@@ -160,7 +160,7 @@ def test_the_hub_s_rules_hold(tmp_path: Path, shared: Path):
 
 def test_no_place_and_no_secret_of_the_machine(run: Path):
     text = build_card(run, CardArguments()).text
-    assert "alice" not in text and "/home" not in text and str(run.parent) not in text
+    assert "somebody" not in text and "/home" not in text and str(run.parent) not in text
     assert "hf_secret" not in text
     assert "--train_dir 'photos of mine'" in text
 

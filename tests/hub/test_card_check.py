@@ -103,8 +103,8 @@ BAD = {
     GOOD + "ghp_" + "a1" * 18: "GitHub token",
     GOOD + "AKIA" + "A" * 16: "AWS",
     GOOD + "-----BEGIN RSA PRIVATE KEY-----": "private key",
-    GOOD + "Data from /home/alice/photos": "someone's machine",
-    GOOD + "Data from C:\\Users\\alice": "someone's machine",
+    GOOD + "Data from /home/somebody/photos": "someone's machine",
+    GOOD + "Data from C:\\Users\\somebody": "someone's machine",
     GOOD + "[More Information Needed]": "template",
     GOOD + "{{ model_summary }}": "template",
     GOOD + "a\x00b": "U+0000",
@@ -145,7 +145,7 @@ def test_what_is_lacking(capsys, tmp_path: Path):
     assert main(["--check", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     for gap in ("no library_name", "no pipeline_tag", "nothing on limits", "without intervals", "text alternative"):
-        assert f"lacks       {gap}" in said or gap in said
+        assert f"gap         {gap}" in said or gap in said
     assert "0 problems" in said
     assert "a remote image, from img.shields.io: it may change or go" in find_gaps(GOOD + HARMLESS[7])
     declared = CardArguments(license="mit", datasets=["a/b"], authors="A. Nonymous")

@@ -182,6 +182,8 @@ def test_space_and_collection(own, monkeypatch):
     card = pushed["model"][1].files["README.md"].decode()
     assert "https://huggingface.co/spaces/alice/own" in card and is_ours(card)
     assert listed == [("Mine", {"model": "alice/own", "space": "alice/own"})]
+    publish(own[0], PushArguments(repo_id="alice/own"), say=said.append)
+    assert pushed["model"][1].files["README.md"].decode() == card  # the Space is still there
 
 
 def test_a_card_of_someone_goes_as_it_is(tmp_path):
@@ -191,9 +193,9 @@ def test_a_card_of_someone_goes_as_it_is(tmp_path):
     publication = prepare(run, PushArguments(repo_id="a/b"), token=None)
     assert publication.model.files["README.md"] == text.encode() and publication.problems == ()
     assert "goes as it is" in publication.model.notices[0]
-    (run / "README.md").write_text(text + "From /home/alice/photos.\n")
+    (run / "README.md").write_text(text + "From /home/somebody/photos.\n")
     (problem,) = prepare(run, PushArguments(repo_id="a/b"), token=None).problems
-    assert "'/home/alice/photos.'" in problem
+    assert "'/home/somebody/photos.'" in problem
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,7 @@ def test_a_photograph(browser, page: Page):
         tab.wait_for_function("document.querySelector('video')?.videoWidth > 0")
         tab.get_by_label("capture photo").click()
         tab.wait_for_selector(".answer")
+        assert tab.locator(".answer li").count()
 
 
 def test_without_any_model(browser, tmp_path: Path):

@@ -49,16 +49,13 @@ class Card:
     arguments: CardArguments
 
 
-def build_card(
-    run_dir: Path, arguments: CardArguments, *, repo_id: str | None = None, space_id: str | None = None
-) -> Card:
+def build_card(run_dir: Path, arguments: CardArguments, *, repo_id: str | None = None) -> Card:
     """Writes the card of a run, in memory.
 
     Args:
         run_dir: a finished run.
         arguments: what its publisher declares; what is None is taken from the run's ``card.yaml``.
         repo_id: where the model will be on the Hub, for the examples of use; that of the arguments if left out.
-        space_id: a Space where it can be tried.
 
     Raises:
         UserError: it is no finished run, or something declared is not as the Hub wants it.
@@ -72,7 +69,7 @@ def build_card(
     examples = find_examples(run, count)
     title = arguments.title or (repo_id.partition("/")[2] if repo_id else run_dir.resolve().name)
     pictures = draw_pictures(run)
-    context = _context(run, network, arguments, repo_id, title, examples, pictures) | {"space_id": space_id}
+    context = _context(run, network, arguments, repo_id, title, examples, pictures)
     metadata = build_metadata(run, network, arguments, title=title, examples=examples)
     text = f"---\n{metadata}\n---\n\n{_render(context)}\n\n"
     content = {picture.path: picture.svg.encode() for picture in pictures}

@@ -1,5 +1,6 @@
 """What the publisher of a model declares: kept in the run, checked against the Hub's rules."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,9 @@ def read_declared(run_dir: Path, arguments: CardArguments) -> CardArguments:
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise UserError(f"{file} can't be read ({' '.join(str(error).split())}).") from None
         known = {flag.name: flag for flag in flags_of(CardArguments)}
-        if not isinstance(kept, dict) or not kept.keys() <= known.keys():
-            raise UserError(f"{file} holds what no flag of `hfcls card` is called: expected lines of `flag: value`.")
+        unknown = sorted(map(str, kept.keys() - known.keys())) if isinstance(kept, dict) else [type(kept).__name__]
+        if unknown:
+            raise UserError(f"{file} holds {unknown[0]!r}: expected lines of `flag: value`, flags of `hfcls card`.")
         try:
             kept = {name: known[name].convert(value) for name, value in kept.items() if value is not None}
         except UserError as error:
@@ -40,6 +42,8 @@ def read_declared(run_dir: Path, arguments: CardArguments) -> CardArguments:
     merged = only(CardArguments, {**kept, **given})
     if merged.citation and "\n" not in merged.citation and Path(merged.citation).is_file():
         merged = replace(merged, citation=Path(merged.citation).read_text(encoding="utf-8").strip())
+    if merged.citation and re.fullmatch(r"\S+\.(bib|cff|txt)", merged.citation):
+        raise UserError(f"--citation {merged.citation} does not exist: expected BibTeX, or a file that holds it.")
     _check_declared(merged)
     return merged
 
@@ -89,6 +93,7 @@ def _check_declared(arguments: CardArguments) -> None:
         "repo_id": [arguments.repo_id],
         "base_model": [arguments.base_model],
         "datasets": [*(arguments.datasets or [])],
+        "space": [arguments.space],
     }
     for flag, values in ids.items():
         for value in values:
