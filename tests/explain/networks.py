@@ -22,7 +22,7 @@ SMALL_TIMM = {
         "swin_tiny_patch4_window7_224",
         {"img_size": 32, "window_size": 4, "embed_dim": 16, "depths": (1, 1), "num_heads": (2, 2)},
     ),
-    "timm convnext": ("convnext_atto", {"depths": (1, 1), "dims": (8, 16)}),
+    "timm convnext": ("convnext_atto", {"depths": (1, 1, 1, 1), "dims": (8, 16, 16, 16)}),
 }
 CONFIGS = {
     "vit": lambda: t.ViTConfig(**TOKENS),
