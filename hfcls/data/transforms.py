@@ -26,6 +26,7 @@ class Preprocessing:
     """The two halves of an image processor of transformers or timm.
 
     Attributes:
+        image_processor: of transformers, timm or ours.
         spec: size, mean and standard deviation of what comes out.
         exact_size: an RGB image of ``spec.size`` passes the first half unchanged.
         first_half: all that decides the first half, as text: the processor's class and settings, and a digest of what
@@ -36,7 +37,7 @@ class Preprocessing:
     """
 
     def __init__(self, image_processor: Any):
-        self._processor = image_processor
+        self.image_processor = image_processor
         self._resize: Callable[[Image.Image], Tensor]
         own = isinstance(image_processor, HardImageProcessor)
         if hasattr(image_processor, "val_transforms"):
@@ -94,9 +95,11 @@ class Preprocessing:
         if self._standard:
             return self._normalize(pixels)
         # A processor with a way of its own (other channel order, two scalings): let it do that half itself.
-        if isinstance(self._processor, HardImageProcessor):
-            return self._processor.normalize(pixels).float()
-        output = self._processor(list(pixels), do_resize=False, do_center_crop=False, do_pad=False, return_tensors="pt")
+        if isinstance(self.image_processor, HardImageProcessor):
+            return self.image_processor.normalize(pixels).float()
+        output = self.image_processor(
+            list(pixels), do_resize=False, do_center_crop=False, do_pad=False, return_tensors="pt"
+        )
         return output.pixel_values.float()
 
     def _normalize(self, pixels: Tensor) -> Tensor:
@@ -122,7 +125,7 @@ class Preprocessing:
 
     def _resizes_alone(self) -> bool:
         """Whether the first half is a resize to (height, width) and nothing else, up and down."""
-        size = getattr(self._processor, "size", None) or {}
+        size = getattr(self.image_processor, "size", None) or {}
         if not {"height", "width"} <= {key for key, value in dict(size).items() if value}:
             return False
         probes = [
@@ -134,16 +137,16 @@ class Preprocessing:
 
     def _resize_alone(self, image: Image.Image) -> Tensor:
         """What the processor does, without the 0.2 ms that it takes around it."""
-        size = self._processor.size
+        size = self.image_processor.size
         return resize(
             pil_to_tensor(image),
             [size["height"], size["width"]],
-            interpolation=pil_torch_interpolation_mapping[self._processor.resample],
+            interpolation=pil_torch_interpolation_mapping[self.image_processor.resample],
             antialias=True,
         )
 
     def _resize_by_timm(self, image: Image.Image) -> Tensor:
-        for step in self._processor.val_transforms.transforms:
+        for step in self.image_processor.val_transforms.transforms:
             if type(step).__name__ in {"ToTensor", "MaybeToTensor", "PILToTensor"}:
                 break
             image = step(image)
@@ -151,12 +154,12 @@ class Preprocessing:
 
     def _resize_by_transformers(self, image: Image.Image) -> Tensor:
         # EfficientNet's processor scales a second time under this name
-        extra = {"include_top": False} if hasattr(self._processor, "include_top") else {}
-        output = self._processor(image, do_rescale=False, do_normalize=False, return_tensors="pt", **extra)
+        extra = {"include_top": False} if hasattr(self.image_processor, "include_top") else {}
+        output = self.image_processor(image, do_rescale=False, do_normalize=False, return_tensors="pt", **extra)
         return output.pixel_values[0].to(torch.uint8)
 
     def _reference(self, image: Image.Image) -> Tensor:
-        return self._processor(image, return_tensors="pt").pixel_values.float()
+        return self.image_processor(image, return_tensors="pt").pixel_values.float()
 
 
 def _describe(image_processor: Any, resized: list[Tensor]) -> str:
