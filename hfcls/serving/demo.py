@@ -1,8 +1,11 @@
 """The page: choose a model, give it pictures, see what it takes them for, how surely, and why."""
 
+from collections.abc import Callable
 from importlib.util import find_spec
+from threading import Event
 from typing import Any
 
+from hfcls.errors import UserError
 from hfcls.extras import require
 from hfcls.serving.api import build_api
 from hfcls.serving.bars import sentence_html, text_html
@@ -45,19 +48,41 @@ def build_demo(menu: Menu, *, device: str | None = None, flags: FlagFolder | Non
     return demo
 
 
-def launch(demo: Any, *, host: str | None = None, port: int | None = None, quiet: bool = False) -> None:
+def launch(
+    demo: Any, *, host: str | None = None, port: int | None = None, started: Callable[[str], None] | None = None
+) -> None:
     """Serves the page until it is stopped.
 
     Args:
         host, port: ``GRADIO_SERVER_NAME`` and ``GRADIO_SERVER_PORT`` where None, or else 127.0.0.1 and the first free
             one from 7860 on.
-        quiet: print nothing.
+        started: is told the address; Gradio prints it where None.
+
+    Raises:
+        UserError: nobody can listen there.
     """
-    demo.launch(
+    try:
+        _, address, _ = _launch(demo, host, port, by_itself=started is None)
+    except OSError as error:
+        where = f"{host or '127.0.0.1'}:{port}" if port else host or "127.0.0.1"
+        raise UserError(
+            f"Nothing can listen at {where} ({_first_line(error)}): choose another --port or --host."
+        ) from None
+    if started is not None:
+        try:
+            started(address)
+            Event().wait()
+        finally:
+            demo.close(verbose=False)
+
+
+def _launch(demo: Any, host: str | None, port: int | None, *, by_itself: bool) -> Any:
+    return demo.launch(
         share=False,
         server_name=host,
         server_port=port,
-        quiet=quiet,
+        quiet=not by_itself,
+        prevent_thread_lock=not by_itself,
         enable_monitoring=False,
         max_file_size=MAX_ARCHIVE_BYTES,
         allowed_paths=[],
@@ -77,7 +102,7 @@ def _build_tabs(gradio: Any, desk: Desk) -> None:
     model = gradio.Dropdown(
         titles, value=titles[0], label="Model", visible=len(titles) > 1, filterable=len(titles) > 8, elem_id="model"
     )
-    with gradio.Tabs():
+    with gradio.Tabs(overflow_behavior="wrap"):
         with gradio.Tab("One picture"):
             first = one_picture.build(gradio, desk, model)
         pictures = []
@@ -127,3 +152,7 @@ def _gate() -> Any:
 def _head(menu: Menu) -> str:
     description = f"<p>{text_html(menu.description)}</p>" if menu.description else ""
     return f"<h1>{text_html(menu.title)}</h1>{description}"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -134,9 +134,7 @@ class Desk:
             )
         return Explanation(picture, heatmap)
 
-    def answer_many(
-        self, title: str, uploads: Any, *, rows: list[Row], report: Report = lambda done, total=None: None
-    ) -> None:
+    def answer_many(self, title: str, uploads: Any, *, rows: list[Row], report: Report | None = None) -> None:
         """Classifies all pictures of several uploads; bad ones become rows that say why.
 
         Args:
@@ -149,10 +147,10 @@ class Desk:
         predictor = self.predictor(title)
         with self._told(title):
             _ = predictor.classifier
-            report(0, None)
             for name, content in pictures_of(uploads):
+                if report is not None:
+                    report(len(rows), None)
                 rows.append(_row(predictor, name, content))
-                report(len(rows), None)
 
     def perturb(self, title: str, upload: Any, perturbation: Perturbation, *, dial: str | None = None) -> Trial:
         """Classifies a picture before and after it was perturbed.

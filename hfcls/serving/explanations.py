@@ -31,6 +31,14 @@ class Explanation:
 
         return paint(self.heatmap.values)
 
+    @staticmethod
+    def scale() -> list[list[int]]:
+        """Colours from little to much."""
+        from hfcls.explain.overlay import paint
+
+        strip = np.asarray(paint(np.linspace(0, 1, 9, dtype=np.float32)[None]))
+        return strip[0].tolist()
+
     def blended(self, opacity: float) -> Image.Image:
         """The heat map laid over the picture."""
         from hfcls.explain.overlay import overlay

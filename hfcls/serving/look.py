@@ -12,7 +12,8 @@ _MONO_FONTS = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "DejaVu Sa
 def _variables(palette: dict[str, str]) -> str:
     return (
         f"--track: {palette['q0']}; --bar: {palette['q2']}; --first-bar: {palette['q4']}; --quiet: {palette['muted']}; "
-        f"--link: {palette['accent']}; --warn: {palette['warm']};"
+        f"--link: {palette['accent']}; --warn: {palette['warm']}; --line: {palette['line']}; "
+        f"--muted: {palette['muted']};"
     )
 
 
@@ -57,6 +58,7 @@ CSS = f"""
   line-height: 1.45; overflow-wrap: anywhere; background: var(--track); border-radius: 0 8px 8px 0; }
 .verdict.differ { border-left-color: var(--warn); }
 .side-by-side { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(240px, 100%), 1fr)); gap: 20px; }
+.side-by-side.pair { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 12px; }
 .side-by-side .answer li:first-child { font-size: 1.1rem; }
 
 .explanation { margin: 0; }
@@ -75,12 +77,13 @@ CSS = f"""
   grid-template-columns: repeat(auto-fill, minmax(132px, 1fr)); max-height: 560px; overflow-y: auto; }
 .gallery li { margin: 0; min-width: 0; display: flex; flex-direction: column; gap: 3px; font-size: 0.875rem;
   line-height: 1.3; }
-.gallery img { width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 8px; margin: 0; background: var(--track); }
+.gallery img { width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 8px; margin: 0;
+  background: var(--track); }
 .gallery bdi { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden;
   overflow-wrap: anywhere; }
 .gallery .share { font-variant-numeric: tabular-nums; padding: 0 6px; border-radius: 4px;
   background: linear-gradient(var(--bar), var(--bar)) 0 / var(--share) 100% no-repeat var(--track); }
-.gallery small { color: var(--quiet); }
+.gallery small bdi { color: var(--quiet); }
 
 .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 10px; margin: 12px 0; }
 .facts div { background: var(--track); border-radius: 8px; padding: 8px 12px; min-width: 0; }
@@ -114,6 +117,7 @@ iframe.report { width: 100%; height: 75vh; min-height: 480px; border: 1px solid 
 # What is outside the part of the page to which Gradio confines CSS.
 HEAD = """<style>
 @media (max-width: 640px) {
+  .pair .answer li { flex-direction: column; gap: 0; font-size: 0.875rem; padding: 5px 8px; }
   .gradio-container .fillable { padding: 8px 16px 16px !important; }
   .gradio-container footer .divider { display: none !important; }
 }

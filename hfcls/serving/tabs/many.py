@@ -19,6 +19,7 @@ _INVITATION = (
 )
 HEADERS = ["File", "Class", "Share (%)", "Second", "Second (%)", "Doubt", "Problem"]
 _CSV_CLASSES = 3
+_WIDTHS = [220, 220, 90, 200, 100, 100, 220]
 
 
 def build(gradio: Any, desk: Desk, model: Any) -> None:
@@ -42,6 +43,7 @@ def build(gradio: Any, desk: Desk, model: Any) -> None:
         label="All answers",
         show_label=True,
         wrap=True,
+        column_widths=_WIDTHS,
         buttons=["fullscreen"],
         max_height=420,
     )

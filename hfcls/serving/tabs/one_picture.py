@@ -187,11 +187,12 @@ def explanation_html(explanation: Explanation) -> str:
     passes = "1 pass" if heatmap.passes == 1 else f"{heatmap.passes:,} passes"
     cut = "" if heatmap.complete else " It was cut short: more time would make it sharper."
     width, height = explanation.picture.size
+    scale = ", ".join("rgb({},{},{})".format(*colour) for colour in explanation.scale())
     return (
         f'<figure class="explanation"><div class="stack" style="--ratio:{width / height:.4f}">'
         f'<img alt="The picture" src="{data_uri(explanation.picture, format="JPEG")}">'
         f'<img class="over" alt="Where {name} comes from" src="{data_uri(explanation.painted())}"></div>'
-        '<div class="scale"><span>little</span><i></i><span>much</span></div>'
+        f'<div class="scale" style="--heat:linear-gradient(90deg, {scale})"><span>little</span><i></i><span>much</span></div>'
         f"<figcaption>Bright is what speaks for <bdi>{name}</bdi>. {text_html(title)}{text_html(layer)}, {passes}, "
         f"{heatmap.seconds:.1f} s.{cut} It shows what the model looks at, not whether that is a good reason."
         "</figcaption></figure>"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hfcls.pages.svg import Frame, compute_ticks, wrap_svg
+from hfcls.pages.svg import Frame, wrap_svg
 from hfcls.serving.bars import bars_html, format_share, sentence_html, text_html
 from hfcls.serving.desk import Desk, Trial, sentences
 from hfcls.serving.explanations import data_uri
@@ -81,9 +81,7 @@ def trial_html(trial: Trial, dial: str, strength: float) -> str:
     )
     kind = "agree" if name == other else "differ"
     drawn = curve_svg(trial.curve, DIALS[dial], strength, name) if trial.curve else ""
-    return (
-        f'<p class="verdict {kind}" role="status">{text_html(said)}</p><div class="side-by-side">{sides}</div>{drawn}'
-    )
+    return f'<p class="verdict {kind}" role="status">{text_html(said)}</p><div class="side-by-side pair">{sides}</div>{drawn}'
 
 
 def curve_svg(curve: list[tuple[float, float]], dial: Dial, strength: float, name: str) -> str:
@@ -91,7 +89,7 @@ def curve_svg(curve: list[tuple[float, float]], dial: Dial, strength: float, nam
     frame = Frame(
         x=(dial.low, dial.high),
         y=(0, 1),
-        x_ticks=[tick for tick in compute_ticks(dial.low, dial.high, 4) if dial.low <= tick <= dial.high],
+        x_ticks=[dial.low + quarter * (dial.high - dial.low) / 4 for quarter in range(5)],
         y_ticks=(0, 0.5, 1),
         x_label=f"{dial.title}{f' ({dial.unit.strip()})' if dial.unit else ''}",
         y_label="How likely the first answer is",
