@@ -90,7 +90,12 @@ def _unpacked(upload: Any, name: str) -> Iterator[tuple[str, bytes]]:
     try:
         if path.stat().st_size > MAX_ARCHIVE_BYTES:
             raise UserError(f"has more than {MAX_ARCHIVE_BYTES >> 20} MiB: send its pictures in parts")
-        yield from read_members(path)
+        empty = True
+        for member in read_members(path):
+            empty = False
+            yield member
+        if empty:
+            raise UserError("holds no files")
     except OSError:
         raise UserError("cannot be read") from None
     except UserError as error:

@@ -123,7 +123,7 @@ def _connect_explanation(
 ) -> None:  # fmt: skip
     from gradio import Request
 
-    def explain(title: str, upload: Any, way: str, index: int | None, request: Request) -> Iterator[list[Any]]:
+    def show_why(title: str, upload: Any, way: str, index: int | None, request: Request) -> Iterator[list[Any]]:
         """Progress, and then the picture with its heat map."""
         yield [sentence_html("Waiting for a turn …", "busy"), gradio.update(visible=False), gradio.update(visible=True)]
         steps = desk.jobs.run(
@@ -142,7 +142,7 @@ def _connect_explanation(
         desk.jobs.stop(request.session_hash)
 
     ask.click(
-        explain,
+        show_why,
         inputs=[model, picture, method, target],
         outputs=[shown, fade, stop],
         preprocess=False,
@@ -192,7 +192,8 @@ def explanation_html(explanation: Explanation) -> str:
         f'<figure class="explanation"><div class="stack" style="--ratio:{width / height:.4f}">'
         f'<img alt="The picture" src="{data_uri(explanation.picture, format="JPEG")}">'
         f'<img class="over" alt="Where {name} comes from" src="{data_uri(explanation.painted())}"></div>'
-        f'<div class="scale" style="--heat:linear-gradient(90deg, {scale})"><span>little</span><i></i><span>much</span></div>'
+        f'<div class="scale" style="--heat:linear-gradient(90deg, {scale})"><span>little</span><i></i>'
+        "<span>much</span></div>"
         f"<figcaption>Bright is what speaks for <bdi>{name}</bdi>. {text_html(title)}{text_html(layer)}, {passes}, "
         f"{heatmap.seconds:.1f} s.{cut} It shows what the model looks at, not whether that is a good reason."
         "</figcaption></figure>"

@@ -81,7 +81,8 @@ def trial_html(trial: Trial, dial: str, strength: float) -> str:
     )
     kind = "agree" if name == other else "differ"
     drawn = curve_svg(trial.curve, DIALS[dial], strength, name) if trial.curve else ""
-    return f'<p class="verdict {kind}" role="status">{text_html(said)}</p><div class="side-by-side pair">{sides}</div>{drawn}'
+    told = f'<p class="verdict {kind}" role="status">{text_html(said)}</p>'
+    return f'{told}<div class="side-by-side pair">{sides}</div>{drawn}'
 
 
 def curve_svg(curve: list[tuple[float, float]], dial: Dial, strength: float, name: str) -> str:
