@@ -14,10 +14,14 @@ _MAX_CARD_BYTES = 2**20
 _MAX_PICTURE_BYTES = 2**20
 _MAX_REPORT_BYTES = 24 * 2**20
 _PICTURES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".gif": "gif"}
+_PICTURES |= {".svg": "svg+xml"}  # within an <img> a drawing runs nothing and loads nothing
 _FRONT = re.compile(r"\A---\r?\n.*?\n---\r?\n", re.DOTALL)
 # The two tags without attributes that fold a part of a card away, and a picture as cards write it.
 _FOLD = re.compile(r"<p>&lt;details&gt;\s*&lt;summary&gt;(.*?)&lt;/summary&gt;</p>", re.DOTALL)
 _UNFOLD = re.compile(r"<p>&lt;/details&gt;</p>")
+_PLAIN_TAG = re.compile(r"&lt;(/?(?:br|sub|sup|code|kbd))&gt;")
+_COMMENT = re.compile(r"^<!--.*?-->", re.DOTALL | re.MULTILINE)
+_CODE = re.compile(r"(<pre>.*?</pre>|<code>.*?</code>)", re.DOTALL)
 _IMG = re.compile(r'<img src="([^"\s<>]*)" alt="([^"<>]*)"[^<>]*>')
 _BRACKETS = re.compile(r"[\\\[\]]")
 # Before anything else in the report: it runs nothing, and asks nobody for anything.
@@ -50,13 +54,22 @@ def render_card(text: str, directory: Path | None = None) -> str:
     """A card's Markdown as HTML; see `card_html`."""
     from markdown_it import MarkdownIt
 
-    text = _IMG.sub(lambda found: f"![{_BRACKETS.sub('', found[2])}](<{found[1]}>)", _FRONT.sub("", text))
+    text = _IMG.sub(
+        lambda found: f"![{_BRACKETS.sub('', found[2])}](<{found[1]}>)", _COMMENT.sub("", _FRONT.sub("", text))
+    )
     parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
     parser.add_render_rule("image", lambda self, tokens, index, *rest: _picture(tokens[index], directory))
     parser.add_render_rule("link_open", lambda self, tokens, index, *rest: _link(tokens[index]))
     html = clean_text(parser.render(text))
-    html = _UNFOLD.sub("</details>", _FOLD.sub(r"<details><summary>\1</summary>", html))
+    # What is shown as code stays as it is.
+    html = "".join(part if number % 2 else _with_tags(part) for number, part in enumerate(_CODE.split(html)))
     return f'<div class="card">{html}</div>'
+
+
+def _with_tags(html: str) -> str:
+    """Escaped tags that have no attributes and change nothing but the look, as tags again."""
+    html = _UNFOLD.sub("</details>", _FOLD.sub(r"<details><summary>\1</summary>", html))
+    return _PLAIN_TAG.sub(r"<\1>", html)
 
 
 def report_html(directory: Path) -> str | None:

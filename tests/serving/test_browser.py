@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hfcls.pages.palette import DARK
 from tests.serving.conftest import ODD_NAMES
 from tests.serving.page import Page, copy_space, find_browser, running_page
 
@@ -213,9 +214,9 @@ def test_light_and_dark_by_hand(browser, page: Page):
         tab.get_by_role("button", name="Settings").click()
         tab.get_by_text("Dark", exact=False).first.click()
         tab.wait_for_function("document.body.classList.contains('dark')")
-        tab.get_by_role("tab", name="One picture").wait_for()  # it has loaded again
-        tab.wait_for_timeout(300)
-        assert is_dark(tab)
+        track = "getComputedStyle(document.querySelector('.gradio-container')).getPropertyValue('--track')"
+        tab.wait_for_function(f"document.querySelector('.gradio-container') && {track}.trim() == '{DARK['q0']}'")
+        tab.get_by_role("tab", name="One picture").wait_for()
 
 
 def test_without_any_model(browser, tmp_path: Path):

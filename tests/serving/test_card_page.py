@@ -14,12 +14,14 @@ license: apache-2.0
 
 | class | n |
 | --- | ---: |
-| <img src=x onerror=alert(1)> | 1 |
+| <img src=x onerror=alert(1)> | 1<br><sub>all</sub> |
 
 </details>
 
 [web](https://example.org) [script](javascript:alert(1)) [file](report/index.html) ![far](https://example.org/x.png)
-<img src="figures/a.png" alt="The [curve]" width="49%"> ![up](../secret.png) ![page](data:text/html;base64,AAAA)
+<img src="figures/a.png" alt="The [curve]" width="49%"> ![up](../secret.png) ![page](data:text/html;base64,AAAA) `a<br>b`
+
+<!-- written `by` someone -->
 """
 
 
@@ -31,6 +33,7 @@ def test_a_card(tmp_path: Path):
         (tmp_path / name).write_bytes(b"\x89PNG" + name.encode())
     html = card_html(tmp_path / "run")
     assert html and "license" not in html and "<table>" in html
+    assert "1<br><sub>all</sub>" in html and "<code>a&lt;br&gt;b</code>" in html and "someone" not in html
     assert "<details><summary>All | classes</summary>" in html and "</details>" in html
     for tag in ("<script", "onerror=alert(1)>", 'href="javascript', "<img src=x"):
         assert tag not in html.replace("onerror=alert(1)&gt;", "")
