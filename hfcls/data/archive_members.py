@@ -12,6 +12,7 @@ from pathlib import Path
 from hfcls.data.archive_rules import Admission, Progress
 from hfcls.data.archive_tar import tar_members
 from hfcls.data.archive_zip import zip_members
+from hfcls.data.decode import MAX_BYTES
 from hfcls.errors import UserError
 
 _READ = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz", ".tbz2", ".xz", ".txz")
@@ -30,13 +31,16 @@ _DAMAGE = (
 )
 
 
-def read_members(path: Path, progress: Progress = lambda position: None) -> Iterator[tuple[str, bytes]]:
+def read_members(
+    path: Path, progress: Progress = lambda position: None, *, max_bytes: int = MAX_BYTES
+) -> Iterator[tuple[str, bytes]]:
     """Names and contents as of `hfcls.data.archives.pack_archive`, in one pass and without the cache.
 
     What is unsafe further on in a tar shows only when the pass comes to it.
 
     Args:
         progress: is told how many bytes of the archive have been read.
+        max_bytes: of a member; a larger one is an error.
     """
     if path.suffix.lower() not in _READ:
         raise UserError(f"{path} is a kind of archive that is not read: pack it as .zip, .tar, .tar.gz or .tar.xz.")
@@ -44,7 +48,7 @@ def read_members(path: Path, progress: Progress = lambda position: None) -> Iter
     reader = zip_members if path.suffix.lower() == ".zip" else tar_members
     try:
         with path.open("rb") as file:
-            yield from reader(file, Admission(path, size), progress)
+            yield from reader(file, Admission(path, size, max_bytes=max_bytes), progress)
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is refused: its member {error.object[:200]!r} has a name that is not UTF-8.") from None
     except _DAMAGE as error:

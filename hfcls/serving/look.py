@@ -53,7 +53,11 @@ CSS = f"""
 .sentence { margin: 0; padding: 2px; color: var(--quiet); font-size: 1rem; line-height: 1.5; overflow-wrap: anywhere;
   font-variant-numeric: tabular-nums; }
 .sentence.problem { color: var(--body-text-color); border-left: 3px solid var(--warn); padding: 4px 0 4px 12px; }
-.progress progress { width: 100%; height: 8px; accent-color: var(--link); }
+.progress progress { width: 100%; height: 8px; appearance: none; border: 0; border-radius: 4px; overflow: hidden;
+  background: var(--bar); }
+.progress progress::-webkit-progress-bar { background: var(--bar); }
+.progress progress::-webkit-progress-value { background: var(--link); }
+.progress progress::-moz-progress-bar { background: var(--link); }
 .verdict { margin: 0 0 14px; padding: 8px 12px; border-left: 3px solid var(--link); font-size: 1.05rem;
   line-height: 1.45; overflow-wrap: anywhere; background: var(--track); border-radius: 0 8px 8px 0; }
 .verdict.differ { border-left-color: var(--warn); }
@@ -95,10 +99,12 @@ CSS = f"""
 .card { overflow-wrap: anywhere; border-top: 1px solid var(--border-color-primary); margin-top: 16px; }
 .card h1 { font-size: 1.4rem; margin: 18px 0 6px; } .card h2 { font-size: 1.15rem; margin: 18px 0 6px; }
 .card p, .card ul, .card ol { margin: 8px 0; line-height: 1.55; max-width: 80ch; }
-.card img { display: inline-block; max-width: 100%; height: auto; margin: 4px; background: #fff; border-radius: 4px; }
+.card img { display: inline-block; min-width: min(64px, 100%); max-width: 100%;
+  height: auto; margin: 4px; background: #fff; border-radius: 4px; }
 .card table { display: block; overflow-x: auto; border-collapse: collapse; margin: 10px 0; font-size: 0.9rem;
-  font-variant-numeric: tabular-nums; max-width: 100%; }
-.card th, .card td { border-bottom: 1px solid var(--border-color-primary); padding: 4px 10px; text-align: left;
+  font-variant-numeric: tabular-nums; max-width: 100%; border: 0 !important; }
+.card th, .card td { border: 0 !important; border-bottom: 1px solid var(--border-color-primary) !important;
+  padding: 4px 10px; text-align: left;
   background: none; }
 .card pre { overflow-x: auto; background: var(--track); border-radius: 8px; padding: 10px 12px; font-size: 0.85rem;
   white-space: pre; }

@@ -10,7 +10,7 @@ from hfcls.data.archive_members import read_members
 from hfcls.data.archive_rules import ARCHIVE_SUFFIXES
 from hfcls.data.decode import read_bytes
 from hfcls.errors import BadImage, UserError
-from hfcls.serving.limits import MAX_ARCHIVE_BYTES, MAX_FILES, MAX_UNPACKED_BYTES
+from hfcls.serving.limits import MAX_ARCHIVE_BYTES, MAX_FILES, MAX_MEMBER_BYTES, MAX_UNPACKED_BYTES
 
 NO_PICTURE = "No picture: drop, paste or photograph one."
 _NO_FILES = "No pictures: drop several, a folder, or a zip of them."
@@ -91,7 +91,7 @@ def _unpacked(upload: Any, name: str) -> Iterator[tuple[str, bytes]]:
         if path.stat().st_size > MAX_ARCHIVE_BYTES:
             raise UserError(f"has more than {MAX_ARCHIVE_BYTES >> 20} MiB: send its pictures in parts")
         empty = True
-        for member in read_members(path):
+        for member in read_members(path, max_bytes=MAX_MEMBER_BYTES):
             empty = False
             yield member
         if empty:

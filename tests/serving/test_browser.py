@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from hfcls.pages.palette import DARK
-from tests.serving.conftest import ODD_NAMES
+from tests.serving.conftest import ODD_NAMES, save_model
 from tests.serving.page import Page, copy_space, find_browser, running_page
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -151,6 +151,54 @@ def explain_by_lime(tab) -> None:
     tab.keyboard.press("Enter")
     tab.get_by_role("button", name="Explain", exact=True).click()
     tab.wait_for_selector(".explanation figcaption:has-text('LIME')", timeout=60_000)
+
+
+SLOW = """
+import time
+import torch
+from hfcls.explain import EXPLAINERS, Explainer
+
+class Slow(Explainer):
+    title, paper, cost = "Sleepy", "none", "slow"
+
+    def maps(self, pixel_values, targets):
+        self.effort.total = 500
+        for _ in range(500):
+            self.logits(pixel_values)
+            time.sleep(0.02)
+        print("NOBODY STOPPED IT", flush=True)
+        return torch.rand(1, 4, 4)
+
+EXPLAINERS["sleepy"] = Slow
+"""
+
+
+def test_a_slow_explanation_can_be_stopped(browser, tmp_path: Path, picture: Path):
+    """It tells how far it is, it stops where it is told to or is no more looked at, and answers go on meanwhile."""
+    space = copy_space(tmp_path / "space", "models: [{title: A, model: a}, {title: B, model: b}]")
+    for name in ("a", "b"):
+        save_model(space / name, ("red", "green"))
+    (space / "app.py").write_text(SLOW + (space / "app.py").read_text())
+    with running_page(space, tmp_path) as page:
+        with looking_at(browser, page.url, width=390) as tab:
+            drop(tab, picture)
+            tab.wait_for_selector(".answer")
+            tab.get_by_label("Explanation").focus()
+            tab.get_by_role("option", name="Sleepy (slow)").click()
+            ask = tab.get_by_role("button", name="Explain", exact=True)
+            ask.click()
+            tab.wait_for_selector("text=/[0-9]+ of 500 passes/")
+            tab.get_by_role("button", name="Stop").click()
+            tab.wait_for_selector("text=Stopped.")
+            ask.click()
+            tab.wait_for_selector("text=/[0-9]+ of 500 passes/")
+            choose(tab, "ArrowDown", "Enter", "Tab")
+            tab.wait_for_selector(".answer .aside:has-text('B chooses')")
+            ask.click()
+            tab.wait_for_selector("text=/[0-9]+ of 500 passes/")
+        with looking_at(browser, page.url) as tab:  # whoever left has left nothing behind
+            tab.wait_for_timeout(11_000)
+        assert "NOBODY" not in page.log.read_text()
 
 
 def test_one_picture_through_the_tabs(browser, page: Page, picture: Path):

@@ -19,7 +19,8 @@ license: apache-2.0
 </details>
 
 [web](https://example.org) [script](javascript:alert(1)) [file](report/index.html) ![far](https://example.org/x.png)
-<img src="figures/a.png" alt="The [curve]" width="49%"> ![up](../secret.png) ![page](data:text/html;base64,AAAA) `a<br>b`
+<img src="figures/a.png" alt="The [curve]" width="49%">
+![up](../secret.png) ![page](data:text/html;base64,AAAA) `a<br>b`
 
 <!-- written `by` someone -->
 """

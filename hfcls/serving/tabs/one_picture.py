@@ -56,7 +56,7 @@ def _connect_answer(
     outputs = [panel, why, method, target, shown, fade, stop, *(flag[:2] if flag else ())]
     rest = [gradio.skip()] * (len(outputs) - 2)
 
-    def show(title: str, upload: Any, request: Request) -> Iterator[list[Any]]:
+    def show(title: str, upload: Any, way: Any, request: Request) -> Iterator[list[Any]]:
         """What stands in the panel, one thing after the other; errors are sentences there."""
         desk.jobs.stop(request.session_hash)
         hidden = gradio.update(visible=False)
@@ -78,11 +78,12 @@ def _connect_answer(
         said = answer_html(answer, desk.menu[title], top_k=TOP_K)
         methods = list_methods(desk.predictor(title).classifier.model)
         ways = [(f"{one.title} (slow)" if one.slow else one.title, one.key) for one in methods]
+        kept = next((key for _, key in ways if key == way), ways[0][1] if ways else None)
         classes = class_choices(answer)
         yield [
             said,
             gradio.update(visible=bool(ways)),
-            gradio.update(choices=ways, value=ways[0][1] if ways else None),
+            gradio.update(choices=ways, value=kept),
             gradio.update(choices=classes, value=classes[0][1]),
             sentence_html(_WHY),
             hidden,
@@ -94,7 +95,7 @@ def _connect_answer(
     gradio.on(
         [picture.change, model.change],
         show,
-        inputs=[model, picture],
+        inputs=[model, picture, method],
         outputs=outputs,
         preprocess=False,
         show_progress="minimal",
