@@ -16,7 +16,7 @@ from hfcls.pages.thumbnails import make_thumbnail, shrink
 from hfcls.serving.explanations import Explanation
 from hfcls.serving.flags import FlagFolder
 from hfcls.serving.jobs import Jobs, Report
-from hfcls.serving.limits import MAX_BYTES, MAX_PIXELS, MAX_SECONDS, SHOWN_SIDE
+from hfcls.serving.limits import MAX_BYTES, MAX_PIXELS, PAGE_SECONDS, SHOWN_SIDE
 from hfcls.serving.menu import Menu
 from hfcls.serving.perturbing import DIALS, Perturbation, perturb, sweep
 from hfcls.serving.predictor import Answer, Predictor
@@ -110,7 +110,7 @@ class Desk:
         *,
         method: str,
         target: int | None = None,
-        seconds: float = MAX_SECONDS,
+        seconds: float = PAGE_SECONDS,
         report: Report | None = None,
     ) -> Explanation:
         """Shows where in an uploaded picture a class comes from.

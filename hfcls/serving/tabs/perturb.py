@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hfcls.pages.svg import Frame, wrap_svg
+from hfcls.pages.svg import Frame, shorten, wrap_svg
 from hfcls.serving.bars import bars_html, format_share, sentence_html, text_html
 from hfcls.serving.desk import Desk, Trial, sentences
 from hfcls.serving.explanations import data_uri
@@ -93,7 +93,7 @@ def curve_svg(curve: list[tuple[float, float]], dial: Dial, strength: float, nam
         x_ticks=[dial.low + quarter * (dial.high - dial.low) / 4 for quarter in range(5)],
         y_ticks=(0, 0.5, 1),
         x_label=f"{dial.title}{f' ({dial.unit.strip()})' if dial.unit else ''}",
-        y_label="How likely the first answer is",
+        y_label=f"How likely “{shorten(name, 40)}” is",
         y_format=lambda value: f"{100 * value:.0f} %",
     )
     points = " ".join(f"{frame.px(x):.1f},{frame.py(y):.1f}" for x, y in curve)
