@@ -132,6 +132,7 @@ def test_why(width: int, dark: bool, browser, page: Page, picture: Path):
         tab.wait_for_selector(".answer .doubt b")
         first = tab.locator(".answer li bdi").first.inner_text()
         tab.get_by_label("Explanation").focus()
+        tab.wait_for_selector("[role=option]")
         slow = [text for text in tab.locator("[role=option]").all_inner_texts() if "slow" in text]
         tab.keyboard.press("Escape")
         tab.get_by_role("button", name="Explain", exact=True).press("Enter")
@@ -162,8 +163,8 @@ class Slow(Explainer):
     title, paper, cost = "Sleepy", "none", "slow"
 
     def maps(self, pixel_values, targets):
-        self.effort.total = 500
-        for _ in range(500):
+        self.effort.total = 300
+        for _ in range(300):
             self.logits(pixel_values)
             time.sleep(0.02)
         print("NOBODY STOPPED IT", flush=True)
@@ -187,17 +188,17 @@ def test_a_slow_explanation_can_be_stopped(browser, tmp_path: Path, picture: Pat
             tab.get_by_role("option", name="Sleepy (slow)").click()
             ask = tab.get_by_role("button", name="Explain", exact=True)
             ask.click()
-            tab.wait_for_selector("text=/[0-9]+ of 500 passes/")
+            tab.wait_for_selector("text=/[0-9]+ of 300 passes/")
             tab.get_by_role("button", name="Stop").click()
             tab.wait_for_selector("text=Stopped.")
             ask.click()
-            tab.wait_for_selector("text=/[0-9]+ of 500 passes/")
+            tab.wait_for_selector("text=/[0-9]+ of 300 passes/")
             choose(tab, "ArrowDown", "Enter", "Tab")
             tab.wait_for_selector(".answer .aside:has-text('B chooses')")
             ask.click()
-            tab.wait_for_selector("text=/[0-9]+ of 500 passes/")
+            tab.wait_for_selector("text=/[0-9]+ of 300 passes/")
         with looking_at(browser, page.url) as tab:  # whoever left has left nothing behind
-            tab.wait_for_timeout(11_000)
+            tab.wait_for_timeout(7_000)
         assert "NOBODY" not in page.log.read_text()
 
 
