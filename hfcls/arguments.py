@@ -301,7 +301,9 @@ class CardCheckArguments:
 class PushArguments:
     """What of a run is published, and where."""
 
-    repo_id: str | None = flag(help="where the model goes on the Hub, user/name; made if it is missing; required")
+    repo_id: str | None = flag(
+        help="where the model goes on the Hub, user/name; made if it is missing; that of the card where left out"
+    )
     space: bool = flag(False, help="also push a Space of the same name, where anyone can try the model")
     private: bool = flag(False, help="make what is made private; an error where it is there and public")
     create_pr: bool = flag(False, help="propose the commit as a pull request")

@@ -154,7 +154,8 @@ class Refusals:
             401: "The Hub does not accept the token (401): log in with `hf auth login`, or set HF_TOKEN to a valid one "
             "with write access.",
             402: f"The Hub takes {name} only with a paid plan (402){said}: see what {owner}'s plan holds.",
-            403: f"The token may not write to {name} (403){said}: use one with write access to what is {owner}'s.",
+            403: f"The token may not write to {name} (403){said}: use one with write access to what is {owner}'s, "
+            "or propose the change with --create_pr.",
             404: f"The {self.what} {name} is not on the Hub, or the token may not see it (404){said}: check the name, "
             f"and whether the token may write for {owner}.",
             409: f"The Hub refuses the change to {name} as a conflict (409){said}: see whether someone else changes it "

@@ -1,6 +1,6 @@
 """What is published of one run: its model repository and, where they are asked for, a Space and a collection."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from hfcls.arguments import CardArguments, PushArguments
 from hfcls.errors import UserError
 from hfcls.hub.bundle import PARTS, Bundle, build_bundle, check_secrets
 from hfcls.hub.card import build_card, check_card, is_ours
+from hfcls.hub.card.check import read_metadata
 from hfcls.hub.card.declared import read_declared, write_declared
 from hfcls.hub.push import Pushed, push_bundle, size_text
 from hfcls.hub.rights import check_hub, check_pair, check_repo_id
@@ -24,11 +25,13 @@ class Publication:
         model: the files of the run.
         space: those of its Space, if one is wanted.
         problems: of the card; one sentence each.
+        gaps: what a good card has that only the user can add; one sentence each.
     """
 
     model: Bundle
     space: Bundle | None
     problems: tuple[str, ...]
+    gaps: tuple[str, ...]
 
 
 def check_push(arguments: PushArguments) -> None:
@@ -78,7 +81,7 @@ def prepare(run_dir: Path, arguments: PushArguments, *, token: str | None) -> Pu
     )
     model = replace(model, notices=notices + model.notices)
     space = _space(repo_id, token=token) if arguments.space else None
-    return Publication(model, space, tuple(check_card(card.text)))
+    return Publication(model, space, tuple(check_card(card.text)), _gaps(card.text, run_dir))
 
 
 def publish(run_dir: Path, arguments: PushArguments, *, say: Say) -> Pushed | None:
@@ -95,11 +98,12 @@ def publish(run_dir: Path, arguments: PushArguments, *, say: Say) -> Pushed | No
     Raises:
         UserError: something stands in the way; what is on the Hub then is whole, as it was before.
     """
+    arguments = replace(arguments, repo_id=arguments.repo_id or read_declared(run_dir, CardArguments()).repo_id)
     check_push(arguments)
     repo_id = str(arguments.repo_id)
     token = _token() if arguments.dry_run else check_hub(repo_id)
     publication = prepare(run_dir, arguments, token=token)
-    for notice in publication.model.notices:
+    for notice in (*publication.model.notices, *publication.gaps):
         say(f"note: {notice}")
     if arguments.dry_run:
         say(_listing(publication, arguments))
@@ -113,6 +117,8 @@ def publish(run_dir: Path, arguments: PushArguments, *, say: Say) -> Pushed | No
     if publication.space is not None:
         settings |= {"private": hidden, "repo_type": "space"}
         say(_told("space", push_bundle(publication.space, repo_id, **settings)))
+        if hidden:
+            say("note: The Space may read its private model once its settings hold a secret HF_TOKEN that may.")
         write_declared(run_dir, read_declared(run_dir, CardArguments(space=repo_id)))
     if arguments.collection:
         from hfcls.hub.collections import add_to_collection
@@ -120,6 +126,13 @@ def publish(run_dir: Path, arguments: PushArguments, *, say: Say) -> Pushed | No
         items = {"model": repo_id, **({"space": repo_id} if publication.space is not None else {})}
         say(f"listed    {add_to_collection(arguments.collection, items, private=arguments.private, say=say)}")
     return pushed
+
+
+def _gaps(card: str, run_dir: Path) -> tuple[str, ...]:
+    metadata, _, _ = read_metadata(card)
+    if metadata is None or metadata.get("license"):
+        return ()
+    return (f"The card names no license, so nobody may use the model: hfcls card {run_dir} --license apache-2.0, say.",)
 
 
 def _space(repo_id: str, *, token: str | None) -> Bundle:
@@ -142,11 +155,18 @@ def _told(kind: str, pushed: Pushed) -> str:
     return f"{kind:<10}{pushed.url} ({how}; commit {pushed.revision[:8]})"
 
 
+def _folded(sizes: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Paths and sizes, with the many files of the package as one."""
+    package = {path: size for path, size in sizes.items() if path.startswith("hfcls/")}
+    rows = [(path, size) for path, size in sizes.items() if path not in package]
+    return rows + ([(f"hfcls/ ({len(package)} files)", sum(package.values()))] if package else [])
+
+
 def _listing(publication: Publication, arguments: PushArguments) -> str:
     lines = []
     for kind, bundle in (("model", publication.model), ("space", publication.space)):
         if bundle is not None:
             lines += [f"{kind:<10}{arguments.repo_id}: {len(bundle.sizes)} files, {size_text(bundle.size)}"]
-            lines += [f"          {size_text(size):>12}  {path}" for path, size in bundle.sizes.items()]
+            lines += [f"          {size_text(size):>12}  {path}" for path, size in _folded(bundle.sizes)]
     lines += [f"problem   {problem}" for problem in publication.problems]
     return "\n".join([*lines, "nothing was sent, and the Hub was not asked what is there already (--dry_run)"])

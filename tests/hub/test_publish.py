@@ -198,6 +198,21 @@ def test_a_card_of_someone_goes_as_it_is(tmp_path):
     assert "'/home/somebody/photos.'" in problem
 
 
+def test_what_the_card_says_and_lacks(tmp_path):
+    """The repository of the card is where it goes; a missing license is told."""
+    run = card_run(tmp_path / "run", ["a", "b"])
+    (run / "card.yaml").write_text("repo_id: somebody/flowers\n")
+    said: list[str] = []
+    publish(run, PushArguments(dry_run=True, space=True), say=said.append)
+    assert any("names no license" in line for line in said)
+    assert "somebody/flowers: " in said[-1] and "hfcls/ (" in said[-1] and "hfcls/hub/" not in said[-1]
+    (run / "card.yaml").write_text("license: mit\n")
+    publish(run, PushArguments(repo_id="a/b", dry_run=True), say=said.append)
+    assert sum("license" in line for line in said) == 1
+    with pytest.raises(UserError, match="No --repo_id"):
+        publish(run, PushArguments(dry_run=True), say=said.append)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

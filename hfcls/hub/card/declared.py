@@ -10,9 +10,9 @@ import yaml
 from hfcls.arguments import CardArguments, only
 from hfcls.errors import UserError, suggest
 from hfcls.files import write_text
-from hfcls.hub.card.network import HUB_ID
 from hfcls.hub.card.rules import LICENSES
 from hfcls.parsing import dump_yaml, flags_of
+from hfcls.pull import is_repo_id
 
 DECLARED = "card.yaml"
 
@@ -97,7 +97,7 @@ def _check_declared(arguments: CardArguments) -> None:
     }
     for flag, values in ids.items():
         for value in values:
-            if value is not None and not HUB_ID.fullmatch(value):
+            if value is not None and not is_repo_id(value):
                 raise UserError(f"--{flag} {value} is not a Hub id: expected user/name.")
     if arguments.examples is not None and not 0 <= arguments.examples <= 16:
         raise UserError(f"--examples is {arguments.examples}: expected 0 to 16.")

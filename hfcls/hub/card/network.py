@@ -1,7 +1,6 @@
 """The network of a run, read from its files; nothing is loaded."""
 
 import json
-import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,7 @@ from hfcls.escaping import terminal_text
 from hfcls.hub.card.markdown import inline
 from hfcls.hub.card.run import read_json
 from hfcls.hub.paths import last_part
-
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+from hfcls.pull import is_repo_id
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ def base_model_of(settings: dict[str, Any], network: Network) -> str | None:
     if name:
         place = str(name)
         repo_id = place.partition("@")[0]
-        return repo_id if HUB_ID.fullmatch(repo_id) and not Path(place).exists() else None
+        return repo_id if is_repo_id(repo_id) and not Path(place).exists() else None
     return network.entry.checkpoint if settings.get("pretrained") and network.entry else None
 
 
