@@ -314,6 +314,20 @@ class PushArguments:
 
 
 @dataclass(frozen=True)
+class DemoArguments:
+    """Where the page is served, what it is called, and what of it is kept."""
+
+    host: str = flag("127.0.0.1", help="address to listen at; 0.0.0.0 lets other machines in, without a password")
+    port: int | None = flag(help="port to listen at; the first free one from 7860 on if left out")
+    title: str | None = flag(help="what the page is called")
+    use_cpu: bool = flag(False, help="leave the accelerator alone")
+    flag_dir: str | None = flag(
+        help="keep pictures that visitors say were taken for the wrong thing in this folder, which `hfcls train "
+        "--train_dir` reads; nothing is kept if left out"
+    )
+
+
+@dataclass(frozen=True)
 class ModelsArguments:
     """Which architectures are listed, and how."""
 

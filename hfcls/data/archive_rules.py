@@ -36,10 +36,12 @@ class Admission:
     Args:
         path: of the archive.
         packed: its size in bytes.
+        max_bytes: of a member, which is in memory as a whole.
     """
 
-    def __init__(self, path: Path, packed: int):
+    def __init__(self, path: Path, packed: int, *, max_bytes: int = MAX_BYTES):
         self.path = path
+        self._max_bytes = max_bytes
         self._most_bytes = max(RATIO_FROM_BYTES, MAX_RATIO * packed)
         self._members = 0
         self._unpacked = 0
@@ -80,8 +82,8 @@ class Admission:
             None for what is passed over: folders, hidden files, what systems leave behind.
         """
         parts = self._parts(name)
-        if not 0 <= size <= MAX_BYTES:
-            raise self.refusal(name, f"is larger than {MAX_BYTES >> 20} MiB: leave it out")
+        if not 0 <= size <= self._max_bytes:
+            raise self.refusal(name, f"is larger than {self._max_bytes >> 20} MiB: leave it out")
         clean = "/".join(parts)
         if name.endswith("/") or is_system_file(clean):
             return None

@@ -2,24 +2,18 @@
 
 import os
 import shutil
-import struct
-import tarfile
 import time
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import blake2b
-from lzma import LZMAError
 from pathlib import Path
 
 import pyarrow as pa
 from datasets import Dataset, Features, Image, Value, concatenate_datasets
 from tqdm import tqdm
 
-from hfcls.data.archive_rules import ARCHIVE_SUFFIXES, Admission, Progress
-from hfcls.data.archive_tar import tar_members
-from hfcls.data.archive_zip import zip_members
+from hfcls.data.archive_members import archive_state, read_members
+from hfcls.data.archive_rules import ARCHIVE_SUFFIXES
 from hfcls.errors import UserError
 from hfcls.files import cache_directory
 
@@ -27,21 +21,7 @@ BATCH_BYTES = 32 * 2**20
 _FORMAT = 1
 _FILE = "members.arrow"
 _FEATURES = Features({"id": Value("string"), "image": Image()})
-_READ = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz", ".tbz2", ".xz", ".txz")
 _DAY = 24 * 3600
-# What the standard library makes of hostile bytes.
-_DAMAGE = (
-    EOFError,
-    OSError,
-    ValueError,
-    OverflowError,
-    NotImplementedError,
-    struct.error,
-    zlib.error,
-    LZMAError,
-    tarfile.HeaderError,
-    zipfile.BadZipFile,
-)
 
 
 def is_archive(path: Path) -> bool:
@@ -69,28 +49,6 @@ def pack_archive(path: Path) -> Dataset:
     return mapped.rename_columns({"id": "name", "image.bytes": "content"}).select_columns(["name", "content"])
 
 
-def read_members(path: Path, progress: Progress = lambda position: None) -> Iterator[tuple[str, bytes]]:
-    """Names and contents as of `pack_archive`, in one pass and without the cache.
-
-    What is unsafe further on in a tar shows only when the pass comes to it.
-
-    Args:
-        progress: is told how many bytes of the archive have been read.
-    """
-    if path.suffix.lower() not in _READ:
-        raise UserError(f"{path} is a kind of archive that is not read: pack it as .zip, .tar, .tar.gz or .tar.xz.")
-    _, size, _ = _state(path)
-    reader = zip_members if path.suffix.lower() == ".zip" else tar_members
-    try:
-        with path.open("rb") as file:
-            yield from reader(file, Admission(path, size), progress)
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is refused: its member {error.object[:200]!r} has a name that is not UTF-8.") from None
-    except _DAMAGE as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UserError(f"{path} is damaged or cut short ({reason}): fetch or pack it again.") from None
-
-
 def images_of(packed: Dataset, rows: Sequence[int]) -> Dataset:
     """Some files of packed archives as images, still mapped: nothing is copied.
 
@@ -106,7 +64,7 @@ def images_of(packed: Dataset, rows: Sequence[int]) -> Dataset:
 
 def _packed_file(path: Path) -> Path:
     """The Arrow file that holds the archive's files; written if it is not there."""
-    state = _state(path)
+    state = archive_state(path)
     archives = cache_directory() / "archives"
     key = blake2b(repr((state, _FORMAT)).encode(), digest_size=16).hexdigest()
     target = archives / key
@@ -116,7 +74,7 @@ def _packed_file(path: Path) -> Path:
             _remove_leftovers(archives)
             aside.mkdir(parents=True)
             _write(path, aside / _FILE)
-            if _state(path) != state:
+            if archive_state(path) != state:
                 raise UserError(f"{path} was changed while it was read: try again when it is complete.")
             _rename(aside, target)
         except OSError as error:
@@ -127,19 +85,6 @@ def _packed_file(path: Path) -> Path:
         finally:
             shutil.rmtree(aside, ignore_errors=True)
     return target / _FILE
-
-
-def _state(path: Path) -> tuple[str, int, int]:
-    """What tells an archive from another one or a later one."""
-    try:
-        status = path.stat()
-        if not path.is_file():
-            raise UserError(f"{path} is not a file: expected an archive.")
-        if not status.st_size:
-            raise UserError(f"{path} is empty: expected an archive.")
-        return os.fspath(path.resolve()), status.st_size, status.st_mtime_ns
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
 
 
 def _rename(aside: Path, target: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from hfcls.data.archives import read_members
+from hfcls.data.archive_members import read_members
 from hfcls.data.columns import text_of
 from hfcls.data.layout import is_image_name
 from hfcls.errors import UserError

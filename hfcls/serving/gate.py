@@ -11,6 +11,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 # Gradio would fetch what follows and send it on.
 _FETCHES = re.compile(r"/(?:file|proxy|stream)[=/].*:/", re.IGNORECASE | re.DOTALL)
+_UPLOADS = re.compile(r"(?:/gradio_api)?/upload/?")
 
 
 class Gate:
@@ -18,12 +19,16 @@ class Gate:
 
     Args:
         app: what comes next.
-        max_bytes: of a request's body.
+        max_bytes: of a request's body, which is kept in memory.
+        max_upload_bytes: of one that uploads files, which goes to the disk piece by piece.
     """
 
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], *, max_bytes: int):
+    def __init__(
+        self, app: Callable[[Scope, Receive, Send], Awaitable[None]], *, max_bytes: int, max_upload_bytes: int
+    ):
         self._app = app
         self._max_bytes = max_bytes
+        self._max_upload_bytes = max_upload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on, or answers it with 403 or 413."""
@@ -31,12 +36,15 @@ class Gate:
             await self._app(scope, receive, send)
         elif _FETCHES.search(unquote(unquote(scope["path"]))):
             await _refuse(send, 403, b"No address is fetched.")
-        elif _length(scope) > self._max_bytes:
+        elif _length(scope) > (most := self._most(scope)):
             await _refuse(send, 413, b"The request is too large.")
         else:
-            await self._app(scope, self._counted(receive), send)
+            await self._app(scope, self._counted(receive, most), send)
 
-    def _counted(self, receive: Receive) -> Receive:
+    def _most(self, scope: Scope) -> int:
+        return self._max_upload_bytes if _UPLOADS.fullmatch(scope["path"]) else self._max_bytes
+
+    def _counted(self, receive: Receive, most: int) -> Receive:
         """The body; one that is longer than it may be ends as if its sender had gone."""
         received = 0
 
@@ -44,7 +52,7 @@ class Gate:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            return message if received <= self._max_bytes else {"type": "http.disconnect"}
+            return message if received <= most else {"type": "http.disconnect"}
 
         return counted
 

@@ -105,6 +105,40 @@ def read_menu(file: Path) -> Menu:
     return Menu(title, description, _by_title(offers, file), note)
 
 
+def build_menu(models: list[str], *, title: str | None = None, runs: Path = Path("runs")) -> Menu:
+    """What a page offers that is started with models by name.
+
+    Args:
+        models: directories and Hub ids; the run directories in `runs` where there are none.
+        title: of the page.
+
+    Raises:
+        UserError: one of them cannot be offered, or there is none.
+    """
+    offers = [_named_offer(model) for model in models] or find_runs(runs)
+    if not offers:
+        raise UserError(
+            f"No model is named, and the folder {runs} holds no trained one: expected `hfcls demo MODEL`, or "
+            f"`hfcls train --dataset_name digits --architecture simple_cnn --output_dir {runs}/digits` first."
+        )
+    return Menu(title or Menu.title, "", {offer.title: offer for offer in offers})
+
+
+def _named_offer(model: str) -> Offer:
+    from huggingface_hub import constants
+
+    path = Path(model).expanduser()
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise UserError(f"{model} holds no config.json: expected a model or a run directory.")
+        return Offer(path.as_posix(), str(path), on_hub=False)
+    if path.exists() or not _may_be_on_hub(model):
+        raise UserError(f"{model} is no directory and no Hub id: expected runs/NAME, or user/name.")
+    if constants.HF_HUB_OFFLINE and not _is_cached(model):
+        raise UserError(f"{model} is no directory and not in the cache, and the Hub is switched off (HF_HUB_OFFLINE).")
+    return Offer(model, model, on_hub=True)
+
+
 def find_runs(folder: Path) -> list[Offer]:
     """The run directories in a folder, those that changed last first."""
     configs = sorted(folder.glob("*/config.json"), key=lambda path: (-path.stat().st_mtime, path.parent.name))

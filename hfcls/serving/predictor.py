@@ -1,6 +1,8 @@
 """A classifier that is loaded once, on first use, and answers for one image at a time, from any thread."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -16,10 +18,13 @@ if TYPE_CHECKING:
     import torch
 
     from hfcls.data.transforms import Preprocessing
+    from hfcls.explain.base import Heatmap
     from hfcls.models import Classifier
 
 # transformers changes what all threads see (how weights begin) while it loads: one model after the other.
 _LOADING = Lock()
+# Whoever waits for another's explanation is asked so often whether they still want theirs.
+_PATIENCE_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class _Loaded:
     classifier: "Classifier"
     preprocessing: "Preprocessing"
     device: "torch.device"
+    directory: Path
 
 
 class Predictor:
@@ -77,6 +83,8 @@ class Predictor:
         self._max_pixels = max_pixels
         self._loaded: _Loaded | None = None
         self._first = Lock()
+        self._twin: Classifier | None = None
+        self._explaining = Lock()
 
     @property
     def is_loaded(self) -> bool:
@@ -91,6 +99,24 @@ class Predictor:
             UserError: they cannot be had; the next call tries again.
         """
         return self._ready().classifier
+
+    @property
+    def directory(self) -> Path:
+        """Where the model lies on this machine.
+
+        Raises:
+            UserError: it cannot be loaded.
+        """
+        return self._ready().directory
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width in pixels to which images are brought.
+
+        Raises:
+            UserError: the classifier cannot be loaded.
+        """
+        return self._ready().preprocessing.spec.size
 
     def predict(self, image: bytes | Image, *, name: str = "image") -> Answer:
         """Classifies one image, as `hfcls predict` does.
@@ -109,6 +135,51 @@ class Predictor:
         if not np.isfinite(logits).all():
             raise _bad(name, "has no answer: the model's output for it is not a number")
         return Answer(self.classifier.class_names, logits)
+
+    def explain(
+        self,
+        image: bytes | Image,
+        *,
+        method: str = "grad-cam",
+        target: int | None = None,
+        seconds: float | None = None,
+        seed: int = 0,
+        progress: Callable[[int, int | None], None] | None = None,
+        name: str = "image",
+    ) -> "Heatmap":
+        """Where in an image a class comes from; one explanation at a time, while `predict` goes on answering.
+
+        Args:
+            image: as `predict` takes it.
+            method: a key of `hfcls.explain.EXPLAINERS`.
+            target: index of the class; the predicted one where None.
+            seconds: the time for methods that can be cut short; as long as they take where None.
+            seed: of methods that draw.
+            progress: is told of forward passes done, and of how many; it may raise to end the work.
+            name: stands for the image in errors.
+
+        Raises:
+            BadImage: the image cannot be used.
+            UserError: the classifier cannot be loaded, or the method cannot explain it.
+        """
+        from hfcls.explain import explain_images
+        from hfcls.serving.twin import build_twin
+
+        upright = self.decode(image, name=name)
+        classifier = self._ready().classifier
+        with self._one_at_a_time(progress):
+            # Explainers hang hooks on the module, which a prediction beside them must not meet.
+            self._twin = self._twin or replace(classifier, model=build_twin(classifier.model))
+            (heatmap,) = explain_images(
+                self._twin,
+                [upright],
+                method=method,
+                targets=None if target is None else [target],
+                seconds=seconds,
+                seed=seed,
+                progress=progress,
+            )
+        return heatmap
 
     def decode(self, image: bytes | Image, *, name: str = "image") -> Image:
         """The image upright and in 8-bit RGB.
@@ -152,6 +223,16 @@ class Predictor:
             values = ready.preprocessing.normalize(pixels).to(ready.device)
             return ready.classifier.model(pixel_values=values).logits.float().cpu()
 
+    @contextmanager
+    def _one_at_a_time(self, progress: Callable[[int, int | None], None] | None) -> Iterator[None]:
+        while not self._explaining.acquire(timeout=_PATIENCE_SECONDS):
+            if progress is not None:
+                progress(0, None)
+        try:
+            yield
+        finally:
+            self._explaining.release()
+
     def _ready(self) -> _Loaded:
         if self._loaded is None:
             with self._first:
@@ -173,7 +254,7 @@ def _load(model: str, device: str | None) -> _Loaded:
     found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     place = torch.device(device) if device is not None else found or torch.device("cpu")
     classifier.model.to(place).eval()
-    return _Loaded(classifier, Preprocessing(classifier.image_processor), place)
+    return _Loaded(classifier, Preprocessing(classifier.image_processor), place, Path(directory))
 
 
 def _bad(name: str, reason: str) -> BadImage:

@@ -23,7 +23,7 @@ from datasets import Dataset
 from datasets import Image as Images
 from PIL import Image
 
-from hfcls.data import archive_rules, archive_tar, archives
+from hfcls.data import archive_members, archive_rules, archive_tar, archives
 from hfcls.data.archives import images_of, is_archive, pack_archive
 from hfcls.data.labels import labels_of
 from hfcls.data.webdataset import looks_like_webdataset, read_shards, stream_samples
@@ -284,7 +284,7 @@ def test_archive_that_grows_while_it_is_read(tmp_path: Path, cache: Path, monkey
         yield from archive_tar.tar_members(*arguments)
         path.write_bytes(path.read_bytes() + END)
 
-    monkeypatch.setattr(archives, "tar_members", growing)
+    monkeypatch.setattr(archive_members, "tar_members", growing)
     with pytest.raises(UserError, match="changed while it was read"):
         pack_archive(path)
     assert not list(cache.iterdir())

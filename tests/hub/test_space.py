@@ -60,7 +60,8 @@ def test_no_such_id(name: str):
 
 def test_the_ranges_are_those_of_the_package():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    stated = [*project["dependencies"], *project["optional-dependencies"]["demo"]]
+    extras = project["optional-dependencies"]
+    stated = [*project["dependencies"], *extras["demo"], *extras["explain"]]
     assert set(REQUIREMENTS) <= set(stated)
 
 
@@ -79,8 +80,8 @@ def test_nothing_else_is_imported(tmp_path: Path):
     save_model(tmp_path / "model", ("a", "b"))
     code = (
         "import sys; from PIL import Image; from hfcls.serving.predictor import Predictor; import hfcls.serving.menu;"
-        "import hfcls.serving.look, hfcls.serving.bars, hfcls.serving.gate, hfcls.serving.demo;"
-        "Predictor(sys.argv[1], device='cpu').predict(Image.new('RGB', (9, 9)));"
+        "import hfcls.serving.demo, hfcls.serving.card_page; predictor = Predictor(sys.argv[1], device='cpu');"
+        "predictor.predict(Image.new('RGB', (9, 9))); predictor.explain(Image.linear_gradient('L'));"
         "print(*[m.__file__ for n, m in sorted(sys.modules.items()) if n.startswith('hfcls')], sep='\\n')"
     )
     ran = python(code, str(tmp_path / "model"), env=here())
@@ -159,7 +160,7 @@ def test_a_browser_sees_the_space_of_a_directory(tmp_path: Path):
         tab = browser.new_page(viewport={"width": 390, "height": 844})
         tab.goto(page.url)
         tab.wait_for_selector("input[type=file]", state="attached")
-        assert tab.title() == "Pets" and not tab.get_by_label("Model").count()
+        assert tab.title() == "Pets" and not tab.get_by_label("Model", exact=True).count()
         tab.set_input_files("input[type=file]", str(picture(tmp_path)))
         assert tab.wait_for_selector(".answer li:nth-child(2)")
         browser.close()

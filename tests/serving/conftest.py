@@ -40,6 +40,9 @@ def page(tmp_path_factory) -> Page:
     space = copy_space(place / "space", MENU)
     save_model(space / "tiny", ("red", "green", "blue"))
     save_model(space / "odd", ODD_NAMES)
-    save_model(space / "runs" / "mine", ("cat", "dog"))
+    save_model(run := space / "runs" / "mine", ("cat", "dog"))
+    (run / "README.md").write_text("---\nlicense: mit\n---\n# The card <b>of it</b>\n\n![x](https://example.org/x.png)")
+    (run / "report").mkdir()
+    (run / "report" / "index.html").write_text("<head></head><h1>The report</h1>")
     with running_page(space, place) as page:
         yield page

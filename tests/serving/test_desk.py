@@ -6,7 +6,7 @@ import pytest
 
 from hfcls.errors import UserError
 from hfcls.serving.bars import format_share, sentence_html
-from hfcls.serving.demo import Desk
+from hfcls.serving.desk import Desk
 from hfcls.serving.menu import Menu, Offer
 from hfcls.serving.predictor import Predictor
 
@@ -40,6 +40,6 @@ def test_a_directory_goes_by_its_title(tmp_path: Path):
 
 def test_how_shares_are_written():
     shares = (0, 1e-9, 0.0006, 0.5, 0.9994, 0.9996, 1)
-    shown = ["0.0 %", "&lt; 0.1 %", "0.1 %", "50.0 %", "99.9 %", "&gt; 99.9 %", "100.0 %"]
+    shown = ["0.0 %", "< 0.1 %", "0.1 %", "50.0 %", "99.9 %", "> 99.9 %", "100.0 %"]
     assert [format_share(share) for share in shares] == shown
     assert "<b>" not in sentence_html("<b>\x00", "problem")

@@ -42,19 +42,15 @@ def ask(client, file: Path, *rest: Any) -> dict[str, Any]:
     return client.predict(handle_file(str(file)), *rest, api_name="/predict")
 
 
-def refusal(client, *inputs: Any) -> str:
+def refusal(client, *inputs: Any, endpoint: str = "/predict") -> str:
     """The one sentence that comes back instead of an answer."""
     from gradio_client.exceptions import AppError
 
     with pytest.raises(AppError) as caught:
-        client.predict(*inputs, api_name="/predict")
+        client.predict(*inputs, api_name=endpoint)
     sentence = str(caught.value)
     assert sentence.endswith(".") and "\n" not in sentence and "Traceback" not in sentence, sentence
     return sentence
-
-
-def test_only_one_endpoint_has_a_name(client):
-    assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/predict"]
 
 
 def test_answers(client, picture: Path, page: Page):
@@ -116,19 +112,28 @@ def test_the_whole_corpus(client, shared: Path, tmp_path: Path):
             assert len(said) == 3 and case["expect"] != "reject", case
 
 
+# What each endpoint takes, with None for a picture and [] for several.
+FAR = {
+    "compare": [None, "Colours", "runs/mine", 5],
+    "predict_many": [[], "Colours", 5],
+    "explain": [None, "Colours", "grad-cam", "", 60.0, 0.5],
+    "perturb": [None, "Colours", 0, 0, 0, 0, 0, 0.5, 0.5, 0, "", 5],
+}
+
+
 def in_base64(file: Path) -> str:
     return "data:image/png;base64," + b64encode(file.read_bytes()).decode()
 
 
-def post(url: str, content: dict[str, Any]) -> str:
+def post(url: str, content: dict[str, Any], endpoint: str = "predict") -> str:
     """What the server says in the end: the events of a call, or the reply to it."""
     request = urllib.request.Request(
-        f"{url}/gradio_api/call/predict", json.dumps(content).encode(), {"Content-Type": "application/json"}
+        f"{url}/gradio_api/call/{endpoint}", json.dumps(content).encode(), {"Content-Type": "application/json"}
     )
     try:
         with urllib.request.urlopen(request, timeout=60) as reply:
             event = json.load(reply)["event_id"]
-        with urllib.request.urlopen(f"{url}/gradio_api/call/predict/{event}", timeout=60) as reply:
+        with urllib.request.urlopen(f"{url}/gradio_api/call/{endpoint}/{event}", timeout=60) as reply:
             return reply.read().decode()
     except urllib.error.HTTPError as error:
         return f"{error.code} {error.read().decode()}"
@@ -154,6 +159,10 @@ def test_no_address_is_fetched(page: Page):
             data: list[Any] = [None, "Colours", 5]
             data[place] = {"path": address, "url": address, "meta": META}
             assert "no address is fetched" in post(page.url, {"data": data})
+        far = {"path": address, "url": address, "meta": META}
+        for endpoint, data in FAR.items():
+            sent = [far if one is None else [far, far] if one == [] else one for one in data]
+            assert "no address is fetched" in post(page.url, {"data": sent}, endpoint)
         nested = {"path": "", "meta": META, "more": [{"path": address, "meta": META}]}
         assert "no address is fetched" in post(page.url, {"data": [nested, "Colours", 5]})
         assert "No picture" in post(page.url, {"data": [{"url": address, "meta": META}, "Colours", 5]})
@@ -179,6 +188,10 @@ def test_no_file_of_the_server_is_read(page: Page, picture: Path):
         for given in ({"path": path, "meta": META}, {"path": path}):
             said = post(page.url, {"data": [given, "Colours", 5]})
             assert "predictions" not in said and "root:" not in said, said
+            for endpoint, data in FAR.items():
+                sent = [given if one is None else [given] if one == [] else one for one in data]
+                said = post(page.url, {"data": sent}, endpoint)
+                assert '"predictions"' not in said and "root:" not in said and "overlay" not in said, said
         assert "root:" not in (found := get(page.url, f"gradio_api/file={path}"))[1].decode(), found
         assert found[0] in {403, 404}
     assert get(page.url, "monitoring")[0] == 403
@@ -187,7 +200,7 @@ def test_no_file_of_the_server_is_read(page: Page, picture: Path):
 
 def test_large_requests(page: Page):
     form = b'--x\r\nContent-Disposition: form-data; name="files"; filename="x.png"\r\n\r\n'
-    for size in (21, 64):
+    for size in (101, 129):
         body = form + bytes(size << 20) + b"\r\n--x--\r\n"
         headers = {"Content-Type": "multipart/form-data; boundary=x"}
         request = urllib.request.Request(f"{page.url}/gradio_api/upload", body, headers)
@@ -198,6 +211,10 @@ def test_large_requests(page: Page):
         except (urllib.error.URLError, ConnectionError):
             code = 413  # it hung up while we were still talking
         assert code == 413
+    body = json.dumps({"data": [{"url": "data:image/png;base64," + "A" * (31 << 20), "meta": META}]}).encode()
+    request = urllib.request.Request(f"{page.url}/gradio_api/call/predict", body, {"Content-Type": "application/json"})
+    with pytest.raises((urllib.error.URLError, ConnectionError)):
+        urllib.request.urlopen(request, timeout=60)
 
 
 def test_base64(page: Page, picture: Path):

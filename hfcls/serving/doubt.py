@@ -1,0 +1,39 @@
+"""An honest word on an answer, from its probabilities alone."""
+
+from hfcls.serving.predictor import Answer
+
+_CLEAR, _CLOSE = 0.9, 0.1
+
+
+def describe_doubt(answer: Answer) -> tuple[str, str]:
+    """One word and one sentence on how sure the model seems.
+
+    The probabilities are the model's own: they say how it weighs its classes against each other, not whether one of
+    them is right (Guo et al. 2017, "On calibration of modern neural networks", measure how far they mislead).
+
+    Returns:
+        Plain text: the word ("Clear", "Leaning", "Unsure", "Undecided"), and the sentence.
+    """
+    top = answer.top(2)
+    name, share = top[0]
+    if len(top) == 1:
+        return "Clear", "There is only one class to choose."
+    second, rest = top[1]
+    ahead = share - rest
+    if ahead < _CLOSE:
+        return "Undecided", f"“{name}” is only {_points(ahead)} ahead of “{second}”: take it as a guess between them."
+    if share < 0.5:
+        return "Unsure", f"“{name}” comes first, but the model holds it more likely than not to be something else."
+    if share < _CLEAR:
+        return "Leaning", f"The model leans to “{name}”; “{second}” comes next."
+    return "Clear", f"The model puts “{name}” far ahead, which does not make it right."
+
+
+def describe_limits(answer: Answer) -> str:
+    """What no answer of such a model can say."""
+    count = len(answer.class_names)
+    return f"chooses among {count:,} classes, whatever the picture shows: it cannot say “none of these”."
+
+
+def _points(ahead: float) -> str:
+    return "less than a point" if ahead < 0.01 else f"{100 * ahead:.0f} points" if ahead >= 0.015 else "1 point"
