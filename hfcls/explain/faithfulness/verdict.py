@@ -100,8 +100,10 @@ def _not_beaten(names: list[str], other: str, titles: Mapping[str, str]) -> list
 def _insane(names: list[str], titles: Mapping[str, str]) -> list[str]:
     if not names:
         return []
-    verb = "hardly changes" if len(names) == 1 else "hardly change"
-    return [f"{_listed(names, titles)} {verb} when the weights are random, so it is no evidence of what was learned."]
+    said = "hardly changes when the weights are random, so it is"
+    if len(names) > 1:
+        said = "hardly change when the weights are random, so they are"
+    return [f"{_listed(names, titles)} {said} no evidence of what was learned."]
 
 
 def _listed(names: Sequence[str], titles: Mapping[str, str]) -> str:
