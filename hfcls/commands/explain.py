@@ -96,7 +96,7 @@ def write_explanations(values: dict[str, Any]) -> Path:
         arguments.seconds,
         arguments.passes,
         arguments.seed,
-        data_arguments.max_image_pixels,
+        max_pixels=data_arguments.max_image_pixels,
     )
     _open(output, overwrite=arguments.overwrite)
     for notice in notices:

@@ -2,11 +2,10 @@
 
     python scripts/benchmarks/faithfulness.py MODEL IMAGES --method fast --output_dir PLACE
 
-IMAGES is what `hfcls predict` takes; photos are taken from it at even steps, so that a set in order of its classes gives
-all of them. Explained is the predicted class. Prints a Markdown table: means, and the differences to a random map and
-to a blob in the middle of the same photo, in the good direction, with 95 % bootstrap intervals over the photos. Leaves
-the page in PLACE; goes on there where it was stopped. Exits with 1 where a named method does not beat the random map
-in insertion and deletion.
+IMAGES is what `hfcls predict` takes; photos are drawn from it at random. Explained is the predicted class. Prints a
+Markdown table: means, and the differences to a random map and to a blob in the middle of the same photo, in the good
+direction, with 95 % bootstrap intervals over the photos. Leaves the page in PLACE; goes on there where it was stopped.
+Exits with 1 where a named method does not beat the random map in insertion and deletion.
 """
 
 import argparse
@@ -39,6 +38,7 @@ def main() -> int:
     parser.add_argument("--method", nargs="+", default=["fast"])
     parser.add_argument("--count", type=int, default=50, help="photos")
     parser.add_argument("--passes", type=int, help="what one map may take")
+    parser.add_argument("--repeats", type=int, help="photos on which the measures that ask for further maps are run")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output_dir", required=True)
     parser.add_argument("--must_beat", nargs="*", default=["grad-cam"], help="methods that have to beat a random map")
@@ -46,13 +46,15 @@ def main() -> int:
     classifier = load_classifier(arguments.model)
     methods, left_out = choose_methods(arguments.method, classifier.model.eval())
     data = load_images([arguments.images], DataArguments()).data
-    rows = np.linspace(0, len(data) - 1, min(arguments.count, len(data))).round().astype(int)
+    rows = np.random.default_rng(arguments.seed).permutation(len(data))[: arguments.count]
     stored = data.select(rows).select_columns(["id", "image"]).cast_column("image", Image(decode=False))
     output = Path(arguments.output_dir)
     album = Album(Path(arguments.model).name, f"{len(rows)} photos", {}, methods, notices=left_out)
     if (output / FILE).is_file():
         album = Album.load(output)
-    plan = Plan(tuple(methods), faithfulness=True, passes=arguments.passes, seed=arguments.seed)
+    plan = Plan(
+        tuple(methods), faithfulness=True, passes=arguments.passes, seed=arguments.seed, repeats=arguments.repeats
+    )
     with tqdm(total=len(rows) * len(methods), unit="map") as bar:
         filler = Filler(album, classifier, plan, directory=output, step=lambda: bar.update())
         try:

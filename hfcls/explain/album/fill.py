@@ -36,6 +36,8 @@ class Plan:
         faithfulness: whether the maps are measured; of several classes those of the likeliest.
         seconds, passes: what a map may take, for methods that can be cut short.
         seed: of what is drawn.
+        repeats: for how many images the measures may ask for further maps; for all by fast explainers and for
+            `SLOW_REPEATS` by slow ones where None.
         max_pixels: of a stored image.
     """
 
@@ -46,6 +48,7 @@ class Plan:
     seconds: float | None = None
     passes: int | None = None
     seed: int = 0
+    repeats: int | None = None
     max_pixels: int = 89_478_485
 
 
@@ -146,8 +149,12 @@ class Filler:
         made.layer, made.passes, made.seconds, made.complete = found.layer, found.passes, found.seconds, found.complete
         made.picture = self._save(overlay(image, found), name)
         if subject is not None:
-            repeats = EXPLAINERS[made.method].cost == "fast" or number < SLOW_REPEATS
-            made.scores = _as_dicts(self._judge.measure(subject, found, repeats=repeats))
+            made.scores = _as_dicts(self._judge.measure(subject, found, repeats=self._may_repeat(made.method, number)))
+
+    def _may_repeat(self, method: str, number: int) -> bool:
+        if self._plan.repeats is not None:
+            return number < self._plan.repeats
+        return EXPLAINERS[method].cost == "fast" or number < SLOW_REPEATS
 
     def _ask(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """Probabilities of one image, (K,)."""

@@ -55,15 +55,17 @@ def save_page(path: Path, album: Album, worth: Worth) -> None:
         worth: as `judge` says.
     """
     readable = [image for image in album.images if image.error is None and image.picture]
-    shown, left_out = _show_images(readable, path.parent, album.methods)
     made = [one for _, one in album.maps() if one.error is None]
+    # What has no map at all is told of once, not beside each image.
+    methods = [name for name in album.methods if any(one.method == name for one in made)]
+    shown, left_out = _show_images(readable, path.parent, methods)
     context = {
-        "model": album.model,
+        "model": Path(album.model).name if Path(album.model).is_dir() else album.model,
         "source": album.source,
         "notices": album.notices,
         "n": len(readable),
         "maps": len(made),
-        "methods": [TITLES[name] for name in album.methods],
+        "methods": [TITLES[name] for name in methods],
         "sentences": worth.sentences,
         "table": _show_table(worth.rows, made),
         "measures": MEASURES,
@@ -95,7 +97,7 @@ def _show_images(images: Sequence[ImageRecord], directory: Path, methods: Sequen
             break
         order = {name: place for place, name in enumerate(methods)}
         rows: dict[str, list[dict[str, Any]]] = {}
-        for one in sorted(image.maps, key=lambda one: order.get(one.method, len(order))):
+        for one in sorted((one for one in image.maps if one.method in order), key=lambda one: order[one.method]):
             rows.setdefault(one.target, []).append(_show_map(one, pictures))
         shown.append(
             {
