@@ -244,13 +244,20 @@ class PredictArguments:
     allow_pickle: bool = flag(False, help="also read weights that are not safetensors")
 
 
+# The rows of `hfcls.explain.EXPLAINERS`, which is heavy to import.
+EXPLAINER_NAMES = (
+    *("grad-cam", "grad-cam++", "layer-cam", "eigen-cam", "score-cam", "attention-rollout", "shap", "gradient-shap"),
+    *("integrated-gradients", "lime", "occlusion"),
+)
+
+
 @dataclass(frozen=True)
 class ExplainArguments:
     """How images are explained, and where the explanations go."""
 
     method: list[str] | None = flag(  # noqa: RUF009
-        help="explainers, such as grad-cam lime; fast: all that take a few passes and suit the network; all: the slow "
-        "ones as well (grad-cam if left out)"
+        help=f"explainers: some of {', '.join(EXPLAINER_NAMES)}; fast: all that take a few passes and suit the "
+        "network; all: the slow ones as well (grad-cam if left out)"
     )
     target: str | None = flag(help="name of the class to explain; the predicted one if left out")
     top_k: int = flag(1, help="explain so many of the likeliest classes")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hfcls.arguments import DataArguments, ExplainArguments, only
+from hfcls.arguments import EXPLAINER_NAMES, DataArguments, ExplainArguments, only
 from hfcls.errors import UserError, suggest
 from hfcls.parsing import Parser, flags_of
 
@@ -136,8 +136,14 @@ def _check(model: str, arguments: ExplainArguments, data: DataArguments, images:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError("explain runs in one process: start it without a launcher, with images of its own each time.")
     for name in arguments.method or []:
+        if name in ("fast", "all", *EXPLAINER_NAMES):
+            continue
         if Path(name).exists():
             raise UserError(f"--method is followed by {name!r}, which is a file: name images before the flags.")
+        known = ", ".join(EXPLAINER_NAMES)
+        raise UserError(
+            f"Unknown explainer {name!r}.{suggest(name, EXPLAINER_NAMES)} Choose fast, all, or some of: {known}."
+        )
     output = Path(arguments.output_dir) if arguments.output_dir else _default_output(model, images, data.dataset_name)
     _check_output(output, [*images, *([data.dataset_name] if data.dataset_name else [])], arguments)
     return output

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import hfcls
+from hfcls.arguments import EXPLAINER_NAMES
 from hfcls.cli import main
 from hfcls.commands.explain import write_explanations
 from hfcls.commands.train import train
@@ -55,6 +56,7 @@ def test_a_folder_of_images_becomes_pictures_a_table_and_a_page(run: Path, photo
     assert "Grad-CAM" in said.out and str(out / "index.html") in said.out
     assert "1 image could not be read; the first:" in said.err and "broken.jpg" in said.err
     assert "Attention rollout has no map of 2 images" in said.err
+    assert tuple(EXPLAINERS) == EXPLAINER_NAMES  # what --help lists
     with (out / "explanations.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     methods = ("grad-cam", "eigen-cam", "attention-rollout")
