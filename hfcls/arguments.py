@@ -262,7 +262,8 @@ class ExplainArguments:
     target: str | None = flag(help="name of the class to explain; the predicted one if left out")
     top_k: int = flag(1, help="explain so many of the likeliest classes")
     faithfulness: bool = flag(
-        False, help="measure what each map is worth, beside a random map and a blob in the middle: which to believe"
+        False,
+        help="measure what each map of the likeliest class is worth, beside a random map and a blob in the middle",
     )
     seconds: float | None = flag(help="what one map may take, for methods that can be cut short")
     passes: int | None = flag(help="the same in forward passes of one image")

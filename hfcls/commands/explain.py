@@ -244,7 +244,10 @@ def _resumed(new: Any, old: Any, output: Path) -> Any:
                 f"{output} was made with another {name} ({old.settings.get(name)}, now {value}): give the same, or "
                 "start anew with --overwrite."
             )
-    new.images = old.images
+    # What failed is tried again: a package may be there now.
+    new.images = [image for image in old.images if image.error is None]
+    for image in new.images:
+        image.maps = [one for one in image.maps if one.error is None]
     new.methods = list(dict.fromkeys([*old.methods, *new.methods]))
     return new
 

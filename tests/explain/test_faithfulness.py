@@ -248,6 +248,12 @@ def test_the_verdict_follows_the_figures(gains, expected):
         assert part in said, said
 
 
+def test_a_few_images_prove_little():
+    few = {key: {name: found[name] for name in "012"} for key, found in rows_of(good=0.3, **{CENTRE: 0.1}).items()}
+    (said,) = verdict(summarize(few, BETTER), TITLES)
+    assert said.startswith("On these 3 images Good does best") and "so few prove little" in said
+
+
 def test_a_method_that_ignores_the_weights_is_not_believed():
     values = rows_of(good=0.3, fair=0.2, **{CENTRE: 0.1})
     values["good", "randomization"] = {"1": 0.9, "2": 0.8}

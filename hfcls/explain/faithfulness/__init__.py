@@ -23,15 +23,25 @@ from hfcls.explain.faithfulness.unexplained import CENTRE, RANDOM, UNEXPLAINED, 
 from hfcls.models.architectures import Classifier
 from hfcls.registry import Registry
 
-_RISE, _ROAD = "Petsiuk et al. 2018, arXiv:1806.07421", "Rong et al. 2022, arXiv:2202.00449"
+_RISE = "Petsiuk et al. 2018, arXiv:1806.07421"
 MEASURES: Registry[Measure] = Registry(
     "measure",
     {
         "insertion": Measure("Insertion", "area under the probability as the pixels come", "higher", _RISE, insertion),
         "deletion": Measure("Deletion", "area under the probability as the pixels go", "lower", _RISE, deletion),
-        "road": Measure("ROAD", "least important minus most important pixels filled in, halved", "higher", _ROAD, road),
+        "road": Measure(
+            "ROAD",
+            "least important minus most important pixels filled in, halved",
+            "higher",
+            "Rong et al. 2022, arXiv:2202.00449",
+            road,
+        ),
         "drop": Measure(
-            "Drop", "probability lost with the top fifth, above that of a random fifth", "higher", _RISE, drop
+            "Drop",
+            "probability lost with the top fifth, above that of a random fifth",
+            "higher",
+            "after Samek et al. 2017, arXiv:1509.06321",
+            drop,
         ),
         "stability": Measure(
             "Stability",

@@ -1,4 +1,8 @@
-"""What the probability loses with the highlighted part, beside what it loses with any part."""
+"""What the probability loses with the highlighted part, beside what it loses with any part.
+
+After Samek, Binder, Montavon, Lapuschkin, Müller 2017, Evaluating the visualization of what a deep neural network has
+learned, arXiv:1509.06321, who compare with random orders of regions.
+"""
 
 from hfcls.explain.faithfulness.base import Case, Outcome
 

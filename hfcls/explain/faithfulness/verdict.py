@@ -6,8 +6,8 @@ from hfcls.explain.faithfulness.randomization import UNCHANGED
 from hfcls.explain.faithfulness.summary import Mean, Summary
 from hfcls.explain.faithfulness.unexplained import CENTRE, RANDOM, UNEXPLAINED
 
-# Below so many images an interval says little.
-FEW = 10
+# Below so many images an interval says nothing; below so many, little.
+TOO_FEW, FEW = 5, 10
 
 
 def verdict(rows: Sequence[Summary], titles: Mapping[str, str]) -> list[str]:
@@ -26,8 +26,8 @@ def verdict(rows: Sequence[Summary], titles: Mapping[str, str]) -> list[str]:
     if not compared:
         return []
     n = max(table[name, "insertion"].mean.n for name in compared)
-    if n < 2:
-        return [_of_one_image(table, compared, titles)]
+    if n < TOO_FEW:
+        return [_of_too_few(table, compared, titles, n)]
     sentences = []
     unchanged = [name for name in methods if _is_unchanged(table.get((name, "randomization")))]
     honest = [name for name in compared if name not in unchanged]
@@ -59,7 +59,7 @@ def verdict(rows: Sequence[Summary], titles: Mapping[str, str]) -> list[str]:
     return sentences
 
 
-def _of_one_image(table: Mapping[tuple[str, str], Summary], methods: list[str], titles: Mapping[str, str]) -> str:
+def _of_too_few(table: Mapping[tuple[str, str], Summary], methods: list[str], titles: Mapping[str, str], n: int) -> str:
     best = max(methods, key=lambda name: _gain(table, name, RANDOM))
     ahead = [other for other in (RANDOM, CENTRE) if _gain(table, best, other) > 0]
     if len(ahead) == 2:
@@ -69,7 +69,8 @@ def _of_one_image(table: Mapping[tuple[str, str], Summary], methods: list[str], 
         said = f"no method does better than the {behind}"
     else:
         said = "no method does better than the random map or the centre blob"
-    return f"On this one image {said} in insertion and deletion together; one image proves little, so give several."
+    where = "On this one image" if n == 1 else f"On these {n} images"
+    return f"{where} {said} in insertion and deletion together; so few prove little: give ten or more."
 
 
 def _beats(table: Mapping[tuple[str, str], Summary], name: str, other: str) -> bool:
