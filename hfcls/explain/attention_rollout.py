@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from hfcls.errors import UserError
 from hfcls.explain.base import Explainer
+from hfcls.models.cam_layer import name_of
 
 # Of transformers: every block attends from every place to every other, and the sequence keeps its length.
 FAMILIES = {"vit", "deit", "dinov2", "dinov2_with_registers", "beit", "vit_msn", "ijepa"}
@@ -44,6 +45,8 @@ class AttentionRollout(Explainer):
     def maps(self, pixel_values: Tensor, targets: Tensor) -> Tensor:
         """See `Explainer.maps`."""
         attentions = self._attentions(pixel_values)
+        if not attentions:
+            raise UserError(f"{self.title} found no attention in {name_of(self.model)}. Choose grad-cam or shap.")
         rolled = rollout(attentions)
         height, width = _grid(self.model, pixel_values)
         count = rolled.shape[1]
@@ -61,13 +64,9 @@ class AttentionRollout(Explainer):
         seen: list[Tensor] = []
         with torch.no_grad():
             model: Any = self.model
-            if model.config.model_type == "timm_wrapper":
-                with _listening(model.timm_model, seen):
-                    model(pixel_values=pixel_values)
-            else:
-                with _eager(model):
-                    output = model(pixel_values=pixel_values, output_attentions=True)
-                seen = [attention.mean(dim=1) for attention in output.attentions]
+            listening = _listening if model.config.model_type == "timm_wrapper" else _listening_to_transformers
+            with listening(model, seen):
+                model(pixel_values=pixel_values)
         self.effort.spend(len(pixel_values))
         return seen
 
@@ -90,9 +89,9 @@ def rollout(attentions: list[Tensor]) -> Tensor:
 
 
 @contextmanager
-def _listening(network: nn.Module, seen: list[Tensor]) -> Iterator[None]:
+def _listening(model: Any, seen: list[Tensor]) -> Iterator[None]:
     """timm's blocks compute their attention openly and tell; afterwards all is as before."""
-    blocks: list[Any] = [m for m in network.modules() if hasattr(m, "fused_attn") and hasattr(m, "attn_drop")]
+    blocks: list[Any] = [m for m in model.modules() if hasattr(m, "fused_attn") and hasattr(m, "attn_drop")]
     before = [block.fused_attn for block in blocks]
     hooks = [
         block.attn_drop.register_forward_hook(lambda _module, _inputs, attention: seen.append(attention.mean(dim=1)))
@@ -110,14 +109,30 @@ def _listening(network: nn.Module, seen: list[Tensor]) -> Iterator[None]:
 
 
 @contextmanager
-def _eager(model: Any) -> Iterator[None]:
-    """The other implementations of attention do not tell what they attend to."""
+def _listening_to_transformers(model: Any, seen: list[Tensor]) -> Iterator[None]:
+    """The same for transformers, whose other implementations of attention do not tell what they attend to.
+
+    Not by ``output_attentions``, which leaves hooks in the network for good.
+    """
     before = model.config._attn_implementation
+    last: Tensor | None = None
+
+    def keep(_module: nn.Module, _inputs: object, output: object) -> None:
+        nonlocal last
+        attention = output[1] if isinstance(output, tuple) and len(output) > 1 else None
+        # A module may hand on what one inside it has told already.
+        if isinstance(attention, Tensor) and attention.ndim == 4 and attention is not last:
+            last = attention
+            seen.append(attention.mean(dim=1))
+
+    hooks = [m.register_forward_hook(keep) for m in model.modules() if type(m).__name__.endswith("Attention")]
     model.set_attn_implementation("eager")
     try:
         yield
     finally:
         model.set_attn_implementation(before)
+        for hook in hooks:
+            hook.remove()
 
 
 def _grid(model: Any, pixel_values: Tensor) -> tuple[int, int]:

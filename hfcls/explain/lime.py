@@ -69,8 +69,8 @@ def superpixels(image: np.ndarray) -> np.ndarray:
     low, high = image.min(), image.max()
     scaled = (image - low) / max(high - low, 1e-12)
     # In noise and fine patterns the edges tear the superpixels apart; the larger this is, the more they are squares.
-    for compactness in (10, 100, 1000):
-        found = slic(scaled, n_segments=SUPERPIXELS, compactness=compactness, start_label=0)
+    for compactness in (20, 100, 1000):
+        found = slic(scaled, n_segments=SUPERPIXELS, compactness=compactness, sigma=1, start_label=0)
         numbers, found = np.unique(found, return_inverse=True)
         if len(numbers) >= SUPERPIXELS // 2:
             break

@@ -21,7 +21,8 @@ class Shap(OneByOne):
     Owen values, the Shapley values of a hierarchy: the image is halved again and again where it matters most, and each
     half is judged with the other half there and blurred. 500 passes (5 to 15 s of MobileNetV2 on two cores), or as many
     as the budget has. What the parts add sums up to the difference between the probability of the image and of the
-    blurred image, however coarse they are: the facts ``base_value`` + ``sum`` = ``output``.
+    blurred image, however coarse they are: the facts ``base_value`` + ``sum`` = ``output``. The package compiles itself
+    on first use, 5 to 15 s in each process.
 
     Lundberg, Lee 2017, A unified approach to interpreting model predictions, arXiv:1705.07874; by the authors' package
     (PartitionExplainer with an Image masker, on a grid of 32 x 32 cells).
@@ -46,17 +47,17 @@ class Shap(OneByOne):
                 answers.append(self.probability(torch.lerp(hidden, pixel_values, mask), target))
             return torch.cat(answers).cpu().numpy()
 
+        masker = shap.maskers.Image(np.zeros((rows, columns, 1)))
+        explainer = shap.PartitionExplainer(probability, masker)
         pace = self.pace(pixel_values)
-        evaluations = self.effort.affordable(EVALUATIONS, pace=pace, least=FEWEST)
+        # Two more than it is told to make, and one here.
+        evaluations = self.effort.affordable(EVALUATIONS + 3, pace=pace, least=FEWEST) - 3
         if evaluations < EVALUATIONS:
             self.effort.complete = False
-        self.effort.expect(evaluations)
-        masker = shap.maskers.Image(np.zeros((rows, columns, 1)))
+        self.effort.expect(evaluations + 3)
         # It draws lots between parts that matter alike.
         with seeded(self.seed):
-            found = shap.PartitionExplainer(probability, masker)(
-                np.ones((1, rows, columns, 1)), max_evals=evaluations, batch_size=BATCH, silent=True
-            )
+            found = explainer(np.ones((1, rows, columns, 1)), max_evals=evaluations, batch_size=BATCH, silent=True)
         values = found.values[0, ..., 0]
         base, total = float(np.ravel(found.base_values)[0]), float(values.sum())
         output = float(self.probability(pixel_values, target))
