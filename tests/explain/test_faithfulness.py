@@ -262,12 +262,12 @@ def test_a_method_that_ignores_the_weights_is_not_believed():
     assert any(one.startswith("Good hardly changes") for one in said)
 
 
-def test_grad_cam_beats_a_random_map_on_photos(shared):
+def test_grad_cam_beats_a_random_map_on_a_photo(shared):
     from datasets import load_dataset
 
     classifier = load_classifier(str(shared / "weights" / "mobilenetv2_100_imagenet"))
     file = str(shared / "data" / "imagenet_sample" / "test.parquet")
-    photos = load_dataset("parquet", data_files={"test": file})["test"].select([3, 60])
+    photos = load_dataset("parquet", data_files={"test": file})["test"].select([3])
     judge = Faithfulness(classifier, measures=["insertion", "deletion", "randomization"])
     values: dict = {}
     for number, photo in enumerate(photos):
