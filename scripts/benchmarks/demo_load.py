@@ -82,9 +82,8 @@ def ask(server: subprocess.Popen, url: str, arguments: argparse.Namespace, alone
         begun = time.perf_counter()
         client.predict(image=handle_file(str(arguments.picture)), api_name="/predict")
         taken.append(time.perf_counter() - begun)
-    print(
-        f"through the page {1e3 * statistics.median(taken[5:]):.0f} ms: {1e3 * (statistics.median(taken[5:]) - alone):.0f} more"
-    )
+    through = statistics.median(taken[5:])
+    print(f"through the page {1e3 * through:.0f} ms: {1e3 * (through - alone):.0f} more")
     answers, failures = [0] * arguments.users, []
     end = time.monotonic() + arguments.seconds
 

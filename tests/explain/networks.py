@@ -33,7 +33,7 @@ CONFIGS = {
     "swinv2": lambda: t.Swinv2Config(embed_dim=16, depths=[1, 1], num_heads=[2, 2], image_size=32, window_size=4),
     "resnet": lambda: t.ResNetConfig(embedding_size=8, **STAGES),
     "regnet": lambda: t.RegNetConfig(embedding_size=8, groups_width=8, **STAGES),
-    "convnext": lambda: t.ConvNextConfig(**STAGES, num_stages=2),
+    "convnext": lambda: t.ConvNextConfig(**STAGES, num_stages=2, image_size=32),
     "mobilenet_v1": lambda: t.MobileNetV1Config(image_size=64, depth_multiplier=0.25),
     "mobilenet_v2": lambda: t.MobileNetV2Config(image_size=64, depth_multiplier=0.25),
     "levit": lambda: t.LevitConfig(
