@@ -248,6 +248,16 @@ def test_the_verdict_follows_the_figures(gains, expected):
         assert part in said, said
 
 
+def test_half_a_win_over_the_centre_is_told_as_that():
+    values = rows_of(good=0.3, fair=0.1, **{CENTRE: 0.2})
+    values[CENTRE, "deletion"] = {name: value - 0.3 for name, value in values[CENTRE, "deletion"].items()}
+    said = verdict(summarize(values, BETTER), TITLES)
+    assert said[0] == (
+        "No method beats the centre blob in both insertion and deletion: Good in insertion alone. If any, believe "
+        "Good, the furthest above the random map."
+    )
+
+
 def test_a_few_images_prove_little():
     few = {key: {name: found[name] for name in "012"} for key, found in rows_of(good=0.3, **{CENTRE: 0.1}).items()}
     (said,) = verdict(summarize(few, BETTER), TITLES)

@@ -37,11 +37,7 @@ def verdict(rows: Sequence[Summary], titles: Mapping[str, str]) -> list[str]:
     if best is None:
         sentences.append("No method beats the random map here: believe none of these pictures.")
     elif not over_centre:
-        sentences.append(
-            f"No method beats the centre blob here: {_listed(over_random, titles)} "
-            f"{'points' if len(over_random) == 1 else 'point'} better than chance, but no better than the middle of "
-            "the picture."
-        )
+        sentences += _not_over_centre(table, over_random, best, titles)
     else:
         sentences.append(
             f"Believe {titles[best]} first: it is the furthest above the random map in insertion and deletion together "
@@ -59,6 +55,24 @@ def verdict(rows: Sequence[Summary], titles: Mapping[str, str]) -> list[str]:
     return sentences
 
 
+def _not_over_centre(
+    table: Mapping[tuple[str, str], Summary], names: list[str], best: str, titles: Mapping[str, str]
+) -> list[str]:
+    """Of methods that beat the random map and not, in both measures, the blob."""
+    alone = [(one, [name for name in names if _beats(table, name, CENTRE, [one])]) for one in ("insertion", "deletion")]
+    partly = [f"{_listed(found, titles)} in {one} alone" for one, found in alone if found]
+    if not partly:
+        point = "points" if len(names) == 1 else "point"
+        return [
+            f"No method beats the centre blob here: {_listed(names, titles)} {point} better than chance, but no better "
+            "than the middle of the picture."
+        ]
+    return [
+        f"No method beats the centre blob in both insertion and deletion: {', '.join(partly)}. If any, believe "
+        f"{titles[best]}, the furthest above the random map."
+    ]
+
+
 def _of_too_few(table: Mapping[tuple[str, str], Summary], methods: list[str], titles: Mapping[str, str], n: int) -> str:
     best = max(methods, key=lambda name: _gain(table, name, RANDOM))
     ahead = [other for other in (RANDOM, CENTRE) if _gain(table, best, other) > 0]
@@ -73,8 +87,13 @@ def _of_too_few(table: Mapping[tuple[str, str], Summary], methods: list[str], ti
     return f"{where} {said} in insertion and deletion together; so few prove little: give ten or more."
 
 
-def _beats(table: Mapping[tuple[str, str], Summary], name: str, other: str) -> bool:
-    differences = [_over(table[name, measure], other) for measure in ("insertion", "deletion")]
+def _beats(
+    table: Mapping[tuple[str, str], Summary],
+    name: str,
+    other: str,
+    measures: Sequence[str] = ("insertion", "deletion"),
+) -> bool:
+    differences = [_over(table[name, measure], other) for measure in measures]
     return all(one is not None and one.low is not None and one.low > 0 for one in differences)
 
 
