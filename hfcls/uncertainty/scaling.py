@@ -12,8 +12,10 @@ from hfcls.registry import Registry
 from hfcls.structures import Predictions
 from hfcls.uncertainty.calibration import log_loss
 
-# A temperature beyond means that the logits are noise, or all answers are right.
 _TEMPERATURES = (0.01, 100.0)
+# Before any sample is seen, logarithms of weights and biases are taken to lie about so far from 0. A few samples that
+# are all named right would else make the network certain of everything; of 100 samples little is left of it.
+_PRIOR_SPREAD = 1.0
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ def fit_temperature(predictions: Predictions) -> Scaling:
     """One temperature for all logits, which minimizes the log loss; no answer changes.
 
     Guo, Pleiss, Sun, Weinberger 2017, On calibration of modern neural networks, arXiv:1706.04599. The loss is convex
-    in the inverse of the temperature, so that the minimum is the only one.
+    in the inverse of the temperature, so that the minimum is the only one. A weak prior holds the temperature near 1
+    where there are few samples.
 
     Args:
         predictions: of samples that the network did not learn from.
@@ -87,8 +90,9 @@ def fit_temperature(predictions: Predictions) -> Scaling:
     """
     known = _known(predictions)
     low, high = np.log(_TEMPERATURES)
+    prior = 0.5 / (_PRIOR_SPREAD**2 * len(known))
     found = minimize_scalar(
-        lambda x: log_loss(known.logits * np.exp(-x), known.labels),
+        lambda x: log_loss(known.logits * np.exp(-x), known.labels) + prior * x**2,
         bounds=(low, high),
         method="bounded",
         options={"xatol": 1e-6},
@@ -109,6 +113,7 @@ def fit_vector(predictions: Predictions) -> Scaling:
     known = _known(predictions)
     logits, labels = known.logits.astype(np.float64), known.labels
     n, num_classes = logits.shape
+    prior = 0.5 / (_PRIOR_SPREAD**2 * n)
     one_hot = np.zeros_like(logits)
     one_hot[np.arange(n), labels] = 1
 
@@ -117,7 +122,8 @@ def fit_vector(predictions: Predictions) -> Scaling:
         scaled = logits * weight + bias
         value = (logsumexp(scaled, axis=1) - scaled[np.arange(n), labels]).mean()
         error = (softmax(scaled, axis=1) - one_hot) / n
-        return float(value), np.concatenate([(error * logits).sum(axis=0) * weight, error.sum(axis=0)])
+        gradient = np.concatenate([(error * logits).sum(axis=0) * weight, error.sum(axis=0)])
+        return float(value + prior * (parameters**2).sum()), gradient + 2 * prior * parameters
 
     start = np.concatenate([np.log(fit_temperature(known).weight), np.zeros(num_classes)])
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-12, "gtol": 1e-7})

@@ -72,6 +72,12 @@ def test_temperature_is_found_and_mends():
     assert all(log_loss(told.logits / (scaling.temperature * f), told.labels) > best for f in (0.99, 1.01))
 
 
+@pytest.mark.parametrize("method", sorted(SCALINGS))
+def test_a_few_right_answers_make_nothing_certain(method: str):
+    few = predictions(2 * np.eye(4), np.arange(4))
+    assert log_loss(SCALINGS[method](few).apply(np.eye(4)), np.arange(4)) > 0.2
+
+
 def test_vector_scaling_moves_classes_back():
     told, fresh = drawn(4000, factor=2, bias=(1, 0, 0, -1)), drawn(4000, factor=2, bias=(1, 0, 0, -1), seed=1)
     losses = [log_loss(SCALINGS[name](told).apply(fresh.logits), fresh.labels) for name in ("vector", "temperature")]
