@@ -6,10 +6,13 @@ The commands as functions, and the parts that they are made of; each is imported
 from importlib import import_module
 from typing import Any
 
+# `hfcls.explain` is the package of that name: a function in its place would vanish as soon as anything in it is
+# imported. So the command is `write_explanations`, and what it is made of `explain_images` and `Faithfulness`.
 _PLACES = {
     "train": "hfcls.commands.train",
     "evaluate": "hfcls.commands.evaluate",
     "predict": "hfcls.commands.predict",
+    "write_explanations": "hfcls.commands.explain",
     "build_card": "hfcls.hub.card",
     "publish": "hfcls.hub.publish",
     "CardArguments": "hfcls.arguments",
@@ -17,6 +20,10 @@ _PLACES = {
     "load_data": "hfcls.data.labelled",
     "DataArguments": "hfcls.arguments",
     "load_classifier": "hfcls.models.load",
+    "explain_images": "hfcls.explain",
+    "EXPLAINERS": "hfcls.explain",
+    "Heatmap": "hfcls.explain",
+    "Faithfulness": "hfcls.explain.faithfulness",
     "build_classifier": "hfcls.models.architectures",
     "compute_metrics": "hfcls.metrics",
     "METRICS": "hfcls.metrics",

@@ -245,6 +245,33 @@ class PredictArguments:
 
 
 @dataclass(frozen=True)
+class ExplainArguments:
+    """How images are explained, and where the explanations go."""
+
+    method: list[str] | None = flag(  # noqa: RUF009
+        help="explainers, such as grad-cam lime; fast: all that take a few passes and suit the network; all: the slow "
+        "ones as well (grad-cam if left out)"
+    )
+    target: str | None = flag(help="name of the class to explain; the predicted one if left out")
+    top_k: int = flag(1, help="explain so many of the likeliest classes")
+    faithfulness: bool = flag(
+        False, help="measure what each map is worth, beside a random map and a blob in the middle: which to believe"
+    )
+    seconds: float | None = flag(help="what one map may take, for methods that can be cut short")
+    passes: int | None = flag(help="the same in forward passes of one image")
+    seed: int = flag(0, help="of what the methods and measures draw")
+    max_images: int = flag(24, help="explain at most so many images")
+    output_dir: str | None = flag(
+        help="where page, pictures and figures go; explanations/IMAGES inside the model directory if left out"
+    )
+    resume: bool = flag(False, help="go on with the --output_dir of a run that was stopped")
+    overwrite: bool = flag(False, help="replace the explanations that --output_dir holds")
+    use_cpu: bool = flag(False, help="use no accelerator")
+    trust_remote_code: bool = flag(False, help="run the Python files that come with the model")
+    allow_pickle: bool = flag(False, help="also read weights that are not safetensors")
+
+
+@dataclass(frozen=True)
 class InspectArguments:
     """Where the results of an inspection go, and whether a cleaned list is written."""
 

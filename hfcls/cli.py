@@ -9,6 +9,7 @@ VERBS = {
     "train": "train or fine-tune a classifier, evaluate it, write the run directory",
     "evaluate": "evaluate a model on any labelled data",
     "predict": "classify image files",
+    "explain": "show which parts of an image speak for its class, and which explanation to believe",
     "card": "write the model card of a run, or check any card",
     "push": "publish a finished run on the Hub",
     "models": "list the architectures",

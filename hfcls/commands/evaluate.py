@@ -57,6 +57,7 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     from hfcls.evaluation.measure import headline_text, measure_split
     from hfcls.evaluation.report import save_report
     from hfcls.evaluation.speed import measure_speed
+    from hfcls.explain.report_pictures import report_overlays
     from hfcls.files import write_json
     from hfcls.models import average_views, load_classifier
     from hfcls.pages.standalone import check_formats
@@ -108,7 +109,7 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
         write_json(output / "metrics.json", content)
         write_json(output / "data.json", summary)
         pictures = Pictures(data, max_pixels=loaded.max_image_pixels)
-        report = save_report(output, pictures=pictures, figures=formats)
+        report = save_report(output, pictures=pictures, explain=report_overlays(classifier), figures=formats)
         print(f"\n{arguments.split:<10}  {headline_text(measured)}\n\nresults     {output}\nreport      {report}")
     return content
 
@@ -150,48 +151,25 @@ def _data(model: str, directory: Path, values: dict[str, Any], split: str) -> tu
     from datasets import DatasetDict
 
     from hfcls.data.labelled import load_data
-    from hfcls.training.run_directory import SETTINGS, read_data_summary, read_settings
+    from hfcls.training.own_data import load_own_data
+    from hfcls.training.run_directory import SETTINGS
 
     given = [name for name in _DATA_FLAGS if values.get(name)]
     own = not given and (directory / SETTINGS).is_file()
     if not given and not own:
         raise UserError(f"No data: {model} is no run with splits of its own; give --test_dir or --dataset_name.")
     if own:
-        loaded = load_data(only(DataArguments, {**_own_data(model, read_settings(directory)), **values}))
+        loaded, summary = load_own_data(model, directory, values, split=split)
     else:
         # Of foreign data nothing is set apart: one split alone is what is to be evaluated, whatever its name.
         loaded = load_data(only(DataArguments, values), splits_needed=())
         if len(loaded.splits) == 1:
             (data,) = loaded.splits.values()
             loaded = replace(loaded, splits=DatasetDict({split: data}), origins={split: "given"})
+        summary = loaded.summary()
     if split not in loaded.splits:
         raise UserError(f"The data has no {split} split, only {', '.join(loaded.splits)}: choose one with --split.")
-    summary = loaded.summary()
-    before = read_data_summary(directory) if own else None
-    if before is not None and before["fingerprint"] != summary["fingerprint"]:
-        raise UserError(
-            f"The data of {model} has changed since it was trained (fingerprint {before['fingerprint']}, now "
-            f"{summary['fingerprint']}), so its {split} split may hold training images: restore the data, or name "
-            "other data with --test_dir."
-        )
     return loaded, summary
-
-
-def _own_data(model: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """The data flags of a run, whoever wrote them down.
-
-    Raises:
-        UserError: they are not what a run writes, or the data lies elsewhere.
-    """
-    flags = {flag.name: flag for flag in flags_of(DataArguments)}
-    own = {name: flags[name].convert(value) for name, value in settings.items() if name in flags and value is not None}
-    for name in ("train_dir", "validation_dir", "test_dir"):
-        if name in own and not Path(own[name]).exists():
-            raise UserError(
-                f"The data that {model} was trained on is not here (its run.yaml says --{name} {own[name]}): bring it "
-                "back, or name data with --test_dir or --dataset_name."
-            )
-    return own
 
 
 def _in_order_of_model(data: Any, classifier: Any, name: str) -> Any:

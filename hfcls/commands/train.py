@@ -213,6 +213,7 @@ def _finish(run_dir: Path, start: Any, result: Any, say: Any) -> dict[str, Any]:
     from hfcls.evaluation.measure import measure_split, write_results
     from hfcls.evaluation.measured_run import choose_split
     from hfcls.evaluation.report import save_report
+    from hfcls.explain.report_pictures import report_overlays
     from hfcls.models import Classifier, save_classifier
 
     first = result.accelerator.is_main_process
@@ -234,14 +235,16 @@ def _finish(run_dir: Path, start: Any, result: Any, say: Any) -> dict[str, Any]:
             )
     if not first:
         return measured
-    save_classifier(Classifier(result.model, start.classifier.image_processor), run_dir)
+    classifier = Classifier(result.model, start.classifier.image_processor)
+    save_classifier(classifier, run_dir)
     result.state.save_to_json(str(run_dir / "trainer_state.json"))
     content = write_results(run_dir, result, measured, flat, start.splits, collator)
     page = None
     if measured:  # without a validation and a test split there is nothing to report
         data = start.loaded.splits[choose_split(measured)]
         pictures = Pictures(data, max_pixels=start.loaded.max_image_pixels)
-        page = save_report(run_dir, pictures=pictures, figures=start.values.get("figures") or ())
+        explain = report_overlays(classifier)
+        page = save_report(run_dir, pictures=pictures, explain=explain, figures=start.values.get("figures") or ())
     say(_results_text(measured, run_dir, page, _write_card(run_dir)))
     return content
 

@@ -20,6 +20,8 @@ from hfcls.structures import Predictions
 
 # From sample ids to their images: encoded bytes or RGB, None for one that can't be had.
 Pictures = Callable[[Sequence[str]], Sequence[bytes | Image | None]]
+# From images and class indices to pictures of where the model looked, or to reasons why there is none.
+Explain = Callable[[Sequence[Image], Sequence[int]], Sequence[Image | str]]
 # Pixels of the longer side of a picture; shown at half of it, so that it is sharp on fine screens too.
 SIDE = 192
 
@@ -36,6 +38,7 @@ class MeasuredRun:
         predictions: of the split, labels known; None where the file is missing or is not what was measured.
         notices: what the reader must know about these files.
         pictures: fetches the images of the split.
+        explain: shows where the model looked; None where it is not at hand.
     """
 
     directory: Path
@@ -48,6 +51,7 @@ class MeasuredRun:
     predictions: Predictions | None = None
     notices: tuple[str, ...] = ()
     pictures: Pictures | None = None
+    explain: Explain | None = None
 
     @property
     def name(self) -> str:
@@ -113,12 +117,23 @@ class MeasuredRun:
         made = ((row, self._thumbnails[row]) for row in wanted)
         return {row: thumbnail for row, thumbnail in made if thumbnail is not None}
 
+    def overlays(self, rows: Sequence[int]) -> dict[int, Thumbnail | str]:
+        """Of rows with a picture, where the model looked for the class that it predicted, or why there is no map."""
+        if self.explain is None or self.pictures is None or self.predictions is None or self.samples is None:
+            return {}
+        ids = [self.predictions.ids[row] for row in rows]
+        pairs = zip(rows, self.pictures(ids), ids, strict=True)
+        images = {row: image for row, picture, name in pairs if (image := _decoded(picture, name)) is not None}
+        targets = [int(self.samples.predicted[row]) for row in images]
+        found = zip(images, self.explain(list(images.values()), targets), strict=True)
+        return {row: one if isinstance(one, str) else make_thumbnail(one, side=SIDE) for row, one in found}
+
     @cached_property
     def _thumbnails(self) -> dict[int, Thumbnail | None]:
         return {}
 
 
-def read_run(directory: Path, pictures: Pictures | None = None) -> MeasuredRun:
+def read_run(directory: Path, pictures: Pictures | None = None, *, explain: Explain | None = None) -> MeasuredRun:
     """Reads a run directory; only `metrics.json` must be there.
 
     Raises:
@@ -141,6 +156,7 @@ def read_run(directory: Path, pictures: Pictures | None = None) -> MeasuredRun:
         predictions,
         notices,
         pictures,
+        explain,
     )
 
 
@@ -178,12 +194,17 @@ def _read_predictions(
 
 
 def _thumbnail(picture: bytes | Image | None, sample_id: str) -> Thumbnail | None:
+    image = _decoded(picture, sample_id)
+    return None if image is None else make_thumbnail(image, side=SIDE)
+
+
+def _decoded(picture: bytes | Image | None, sample_id: str) -> Image | None:
     if isinstance(picture, bytes):
         try:
             picture = decode_bytes(picture, sample_id, at_least=SIDE).image
         except BadImage:
             return None
-    return None if picture is None else make_thumbnail(picture.convert("RGB"), side=SIDE)
+    return None if picture is None else picture.convert("RGB")
 
 
 def _read(path: Path, *, optional: bool = False) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from hfcls.evaluation.formats import describe_interval, format_figure, format_value
 from hfcls.evaluation.highlights import find_highlights
-from hfcls.evaluation.measured_run import MeasuredRun, Pictures, read_run
+from hfcls.evaluation.measured_run import Explain, MeasuredRun, Pictures, read_run
 from hfcls.evaluation.section import Figure, Part
 from hfcls.evaluation.sections import SECTIONS
 from hfcls.files import write_text
@@ -29,7 +29,13 @@ class Shown(NamedTuple):
     part: Part
 
 
-def save_report(run_dir: Path | str, *, pictures: Pictures | None = None, figures: Sequence[str] = ()) -> Path:
+def save_report(
+    run_dir: Path | str,
+    *,
+    pictures: Pictures | None = None,
+    explain: Explain | None = None,
+    figures: Sequence[str] = (),
+) -> Path:
     """Writes the report of a run.
 
     Args:
@@ -37,6 +43,8 @@ def save_report(run_dir: Path | str, *, pictures: Pictures | None = None, figure
         pictures: from sample ids of the split that the report is about (see
             `hfcls.evaluation.measured_run.choose_split`) to their images, such as `hfcls.data.pictures.Pictures`;
             without it the report has no pictures and says so.
+        explain: from images and class indices to pictures of where the model looked, or to reasons why there is none,
+            such as `hfcls.explain.report_pictures.report_overlays`; asked for the mistakes that are shown.
         figures: formats, ``"svg"`` and ``"png"``, in which the figures are written to `run_dir/report/figures` as well.
 
     Returns:
@@ -47,7 +55,7 @@ def save_report(run_dir: Path | str, *, pictures: Pictures | None = None, figure
             is missing.
     """
     check_formats(figures or None)
-    run = read_run(Path(run_dir), pictures)
+    run = read_run(Path(run_dir), pictures, explain=explain)
     sections = build_sections(run)
     page = run.directory / "report" / "index.html"
     write_text(page, render_report(run, sections))

@@ -3,26 +3,48 @@
 To add one, write a class derived from `Explainer` (for a class activation map from `CamExplainer`), and a row here.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from PIL.Image import Image
+from torch import nn
 
 from hfcls.data.transforms import Preprocessing
 from hfcls.errors import UserError
-from hfcls.explain.base import Effort, EmptyMap, Explainer, Heatmap, Progress
-from hfcls.explain.geometry import find_frame
+from hfcls.explain.attention_rollout import AttentionRollout
+from hfcls.explain.base import BATCH, Effort, EmptyMap, Explainer, Heatmap, Progress
+from hfcls.explain.eigen_cam import EigenCAM
+from hfcls.explain.geometry import Frame, find_frame
 from hfcls.explain.grad_cam import GradCAM
+from hfcls.explain.grad_cam_plus_plus import GradCAMPlusPlus
+from hfcls.explain.gradient_shap import GradientSHAP
+from hfcls.explain.integrated_gradients import IntegratedGradients
+from hfcls.explain.layer_cam import LayerCAM
+from hfcls.explain.lime import Lime
+from hfcls.explain.occlusion import Occlusion
+from hfcls.explain.score_cam import ScoreCAM
+from hfcls.explain.shap_values import Shap
+from hfcls.extras import require
 from hfcls.models.architectures import Classifier
-from hfcls.models.cam_layer import no_weight_gradients
+from hfcls.models.cam_layer import name_of, no_weight_gradients
 from hfcls.registry import Registry
 
 EXPLAINERS: Registry[type[Explainer]] = Registry(
     "explainer",
     {
         "grad-cam": GradCAM,
+        "grad-cam++": GradCAMPlusPlus,
+        "layer-cam": LayerCAM,
+        "eigen-cam": EigenCAM,
+        "score-cam": ScoreCAM,
+        "attention-rollout": AttentionRollout,
+        "shap": Shap,
+        "gradient-shap": GradientSHAP,
+        "integrated-gradients": IntegratedGradients,
+        "lime": Lime,
+        "occlusion": Occlusion,
     },
 )
 
@@ -39,6 +61,7 @@ def explain_images(
     passes: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    layer: str | None = None,
 ) -> list[Heatmap]:
     """Explains what a classifier says of some images.
 
@@ -50,59 +73,103 @@ def explain_images(
         seconds, passes: what the whole call may take, for methods that can be cut short.
         seed: of what the method draws.
         progress: is called after each forward pass with how many there were and, if known, will be; may raise to stop.
+        layer: dotted name of the layer that a class activation map is of; the last one that knows places where None.
 
     Returns:
         N maps.
 
     Raises:
-        EmptyMap: a map is zero or the same everywhere; the message names the image, the layer and the class.
-        UserError: the method is unknown, does not suit the network, or needs a package that is not here.
+        EmptyMap: a map is zero or the same everywhere; the message names the layer and the class.
+        UserError: the method is unknown, does not suit the network, or needs a package that is not here; or there is
+            no such layer, or no map of it.
     """
     explainer_class = EXPLAINERS[method]
-    if not explainer_class.suits(classifier.model):
-        raise UserError(f"{explainer_class.title} cannot be used on this network. Choose another explainer.")
-    if not images:
-        return []
+    _check(explainer_class, classifier.model, layer)
+    if targets is not None and len(targets) != len(images):
+        raise ValueError(f"{len(images)} images, {len(targets)} targets.")
     preprocessing = Preprocessing(classifier.image_processor)
-    effort = Effort(seconds=seconds, passes=passes, progress=progress)
-    model = classifier.model.eval()
-    device = next(model.parameters()).device
+    effort = Effort(seconds=seconds, passes=passes, progress=progress, images=len(images))
+    explainer = explainer_class(classifier.model, effort=effort, seed=seed, layer=layer)
+    found: list[Heatmap] = []
+    with _undisturbed(classifier.model):
+        for start in range(0, len(images), BATCH):
+            wanted = None if targets is None else targets[start : start + BATCH]
+            found += _explain(explainer, classifier, preprocessing, images[start : start + BATCH], method, wanted)
+    return found
+
+
+def _explain(
+    explainer: Explainer,
+    classifier: Classifier,
+    preprocessing: Preprocessing,
+    images: Sequence[Image],
+    method: str,
+    targets: Sequence[int] | None,
+) -> list[Heatmap]:
+    """The maps of a batch."""
+    effort, names = explainer.effort, classifier.class_names
+    spent, seconds = effort.spent, effort.seconds
+    explainer.facts = []
+    device = next(classifier.model.parameters()).device
     pixels = torch.stack([preprocessing.pixels(image) for image in images])
     pixel_values = preprocessing.normalize(pixels).to(device)
-    explainer = explainer_class(model, effort=effort, seed=seed)
-    with no_weight_gradients(model):
-        wanted = _targets(explainer, pixel_values, targets)
-        maps = explainer.maps(pixel_values, wanted).detach().float().cpu().numpy()
-    names = classifier.class_names
+    wanted = _targets(explainer, pixel_values, targets)
+    maps = explainer.maps(pixel_values, wanted).detach().float().cpu().numpy()
     facts = explainer.facts or [{} for _ in images]
-    found = []
-    for image, values, target, fact in zip(images, maps, wanted.tolist(), facts, strict=True):
-        found.append(
-            Heatmap(
-                _finish(values, find_frame(preprocessing, (image.height, image.width)), explainer, names[target]),
-                method=method,
-                target=target,
-                class_name=names[target],
-                layer=explainer.layer,
-                passes=effort.spent // len(images),
-                seconds=effort.seconds / len(images),
-                complete=effort.complete,
-                facts=fact,
-            )
+    passes, seconds = (effort.spent - spent) // len(images), (effort.seconds - seconds) / len(images)
+    return [
+        Heatmap(
+            _finish(values, find_frame(preprocessing, (image.height, image.width)), explainer, names[target]),
+            method=method,
+            target=target,
+            class_name=names[target],
+            layer=explainer.layer,
+            passes=passes,
+            seconds=seconds,
+            complete=effort.complete,
+            facts=fact,
         )
-    return found
+        for image, values, target, fact in zip(images, maps, wanted.tolist(), facts, strict=True)
+    ]
+
+
+def _check(explainer_class: type[Explainer], model: nn.Module, layer: str | None) -> None:
+    """Raises UserError where the method cannot be used."""
+    title = explainer_class.title
+    if explainer_class.package is not None:
+        require(explainer_class.package, extra="explain")
+    if layer is not None and not explainer_class.takes_layer:
+        raise UserError(f"{title} does not look at a layer: leave out {layer!r}, or choose grad-cam.")
+    if not explainer_class.suits(model):
+        asked = (
+            "needs a transformer that attends to the whole image at once, such as ViT, DeiT, BEiT or DINOv2"
+            if explainer_class.needs == "attention"
+            else "cannot be used on it"
+        )
+        raise UserError(f"{title} {asked}; this is {name_of(model)}. Choose another explainer, such as grad-cam.")
+
+
+@contextmanager
+def _undisturbed(model: nn.Module) -> Iterator[None]:
+    """The network is in eval mode, and its weights get no gradients; afterwards all is as before."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        with no_weight_gradients(model):
+            yield
+    finally:
+        for module in training:
+            module.training = True
 
 
 def _targets(explainer: Explainer, pixel_values: torch.Tensor, targets: Sequence[int] | None) -> torch.Tensor:
     if targets is None:
         with torch.no_grad():
             return explainer.logits(pixel_values).argmax(dim=1)
-    if len(targets) != len(pixel_values):
-        raise ValueError(f"{len(pixel_values)} images, {len(targets)} targets.")
     return torch.tensor(list(targets), dtype=torch.int64, device=pixel_values.device)
 
 
-def _finish(values: np.ndarray, frame: Any, explainer: Explainer, class_name: str) -> np.ndarray:
+def _finish(values: np.ndarray, frame: Frame, explainer: Explainer, class_name: str) -> np.ndarray:
     """A raw map in [0, 1], in the coordinates of the image.
 
     Raises:
@@ -112,9 +179,11 @@ def _finish(values: np.ndarray, frame: Any, explainer: Explainer, class_name: st
     if not np.isfinite(values).all():
         raise EmptyMap(f"{explainer.title} gave a map that is not finite for the class {class_name!r}{where}.")
     values = values.clip(0)
-    if np.ptp(values) <= 1e-6 * max(float(values.max()), 1e-12):
+    found = frame.to_image(values / max(float(values.max()), 1e-30))
+    # In the network's frame, where nothing is outside of its crop; and in the image, where padding has no place.
+    if any(np.ptp(seen) <= 1e-6 * max(float(seen.max()), 1e-30) for seen in (values, found)):
         raise EmptyMap(
             f"{explainer.title} found nothing in the image that speaks for the class {class_name!r}{where}: the map "
             "is the same everywhere. Choose another class or another explainer."
         )
-    return frame.to_image(values / values.max()).clip(0, 1)
+    return (found / found.max()).clip(0, 1)

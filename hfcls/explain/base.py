@@ -1,20 +1,24 @@
-"""What all explainers share: the map that comes out, what it may cost, and the network as they see it."""
+"""What all explainers share: the map that comes out, and the network as they see it."""
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from hfcls.errors import UserError
-from hfcls.models.cam_layer import CamLayer, find_cam_layer
+from hfcls.explain.effort import Effort, Progress
 
-# Forward passes done, and in all where that is known.
-Progress = Callable[[int, int | None], None]
+__all__ = ["BATCH", "Effort", "EmptyMap", "Explainer", "Heatmap", "Logits", "OneByOne", "Progress", "seeded"]
+
+# Changed images that go through the network together: more gain little on a CPU, and take memory.
+BATCH = 16
 
 
 class EmptyMap(UserError):
@@ -49,47 +53,6 @@ class Heatmap:
     facts: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
-class Effort:
-    """What an explanation may take, and what it has taken.
-
-    Args:
-        seconds, passes: when a method that can be cut short stops; never where None.
-        progress: is told after each pass; may raise to stop.
-
-    Attributes:
-        spent: forward passes, of one image each.
-        total: how many there will be, where the method knows.
-        complete: whether nothing was cut short.
-    """
-
-    def __init__(self, *, seconds: float | None = None, passes: int | None = None, progress: Progress | None = None):
-        self.spent = 0
-        self.total: int | None = None
-        self.complete = True
-        self._begun = time.monotonic()
-        self._seconds, self._passes, self._progress = seconds, passes, progress
-
-    @property
-    def seconds(self) -> float:
-        """Seconds since it began."""
-        return time.monotonic() - self._begun
-
-    def spend(self, passes: int) -> None:
-        """Counts forward passes and tells of them."""
-        self.spent += passes
-        if self._progress is not None:
-            self._progress(self.spent, self.total)
-
-    def is_used_up(self) -> bool:
-        """Whether it is time to stop; whoever stops then sets `complete` to False."""
-        too_long = self._seconds is not None and self.seconds >= self._seconds
-        return too_long or (self._passes is not None and self.spent >= self._passes)
-
-    def affordable(self, wanted: int) -> int:
-        """How many passes of `wanted` the budget leaves, one at least, where it is one of passes."""
-        return wanted if self._passes is None else max(1, min(wanted, self._passes - self.spent))
-
-
 class Logits(nn.Module):
     """A classifier as (N, 3, h, w) → (N, K), whose passes are counted."""
 
@@ -104,22 +67,31 @@ class Logits(nn.Module):
         self._effort.spend(len(pixel_values))
         return logits
 
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Nothing: the weights get no gradients here, and keep what a training left there."""
+
 
 class Explainer(ABC):
     """From images and classes to maps, in the network's own frame.
 
-    A leaf says in ``title``, ``paper`` and ``cost`` what it is, and writes `maps`.
+    A leaf says in ``title``, ``paper`` and ``cost`` what it is, and writes `maps`. What follows gradients explains the
+    logit of the class, since the probability has none where the network is sure; what changes the image and looks
+    again explains the probability, which is what people read.
 
     Args:
         model: takes ``pixel_values (N, 3, h, w)``, returns an object with ``.logits (N, K)``; in eval mode.
         effort: what it may take.
         seed: of what it draws.
+        layer: dotted name of the layer to look at; chosen where None. Only where ``takes_layer``.
 
     Attributes:
         title: the method's name for people.
         paper: where it is from.
-        cost: "fast" where it takes a few passes an image, "slow" where hundreds.
+        cost: "fast" where it takes a few passes an image, "slow" where it takes hundreds.
         package: the optional package that it needs.
+        needs: what the network must have: nothing, or attention of every place to every other.
+        class_agnostic: whether the map is the same for all classes.
+        takes_layer: whether it looks at one layer.
         facts: for each image, after `maps`, what there is to say beside the map.
     """
 
@@ -127,12 +99,16 @@ class Explainer(ABC):
     paper: ClassVar[str]
     cost: ClassVar[Literal["fast", "slow"]] = "fast"
     package: ClassVar[str | None] = None
+    needs: ClassVar[Literal["", "attention"]] = ""
+    class_agnostic: ClassVar[bool] = False
+    takes_layer: ClassVar[bool] = False
 
-    def __init__(self, model: nn.Module, *, effort: Effort, seed: int = 0):
+    def __init__(self, model: nn.Module, *, effort: Effort, seed: int = 0, layer: str | None = None):
         self.model = model
         self.logits = Logits(model, effort)
         self.effort = effort
         self.seed = seed
+        self.wanted_layer = layer
         self.facts: list[dict[str, float]] = []
 
     @classmethod
@@ -157,32 +133,54 @@ class Explainer(ABC):
         """The layer that `maps` looked at, if it was one."""
         return None
 
+    def probability(self, pixel_values: Tensor, target: int) -> Tensor:
+        """Of the class, float64 (N,), without gradients."""
+        with torch.no_grad():
+            return self.logits(pixel_values).double().softmax(dim=1)[:, target]
 
-class CamExplainer(Explainer):
-    """A class activation map by pytorch-grad-cam, of the layer that `find_cam_layer` finds.
 
-    Source: https://github.com/jacobgil/pytorch-grad-cam.
-    """
+class OneByOne(Explainer):
+    """An explainer that takes one image after the other, each with its part of the budget."""
 
-    cam_layer: CamLayer | None = None
-
-    @classmethod
-    @abstractmethod
-    def cam(cls) -> type[Any]:
-        """The class of pytorch-grad-cam, imported when it is asked for."""
+    cost = "slow"
 
     def maps(self, pixel_values: Tensor, targets: Tensor) -> Tensor:
         """See `Explainer.maps`."""
-        import torch
-        from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+        found = []
+        for image, target in zip(pixel_values, targets.tolist(), strict=True):
+            self.effort.next_image()
+            values, facts = self.explain(image[None], target)
+            found.append(values)
+            self.facts.append(facts)
+        return torch.stack(found)
 
-        self.cam_layer = find_cam_layer(self.model, pixel_values)
-        with self.cam()(self.logits, [self.cam_layer.module], reshape_transform=self.cam_layer.to_maps) as cam:
-            wanted = [ClassifierOutputTarget(int(target)) for target in targets]
-            found = cam(pixel_values.detach().requires_grad_(), wanted)
-        return torch.from_numpy(found)
+    @abstractmethod
+    def explain(self, pixel_values: Tensor, target: int) -> tuple[Tensor, dict[str, float]]:
+        """The map of one image, (h, w) or coarser, and its facts.
 
-    @property
-    def layer(self) -> str | None:
-        """See `Explainer.layer`."""
-        return self.cam_layer.name if self.cam_layer else None
+        Args:
+            pixel_values: (1, 3, h, w).
+        """
+
+    def pace(self, pixel_values: Tensor) -> float | None:
+        """Seconds that a pass takes, tried on a few copies of the image; None where no one has asked for haste."""
+        if not self.effort.is_timed:
+            return None
+        copies = self.effort.affordable(BATCH // 2)
+        begun = time.monotonic()
+        with torch.no_grad():
+            self.logits(pixel_values.expand(copies, -1, -1, -1))
+        return (time.monotonic() - begun) / copies
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """For libraries that draw from the global generators: seeded inside, afterwards as before."""
+    before = np.random.get_state()
+    with torch.random.fork_rng():
+        np.random.seed(seed % 2**32)
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            np.random.set_state(before)

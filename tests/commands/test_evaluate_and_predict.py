@@ -41,7 +41,7 @@ def test_evaluate_finds_the_test_split_again(run: Path, tmp_path: Path, capsys):
     assert mistakes
     for place in (run, tmp_path):
         page = (place / "report" / "index.html").read_text(encoding="utf-8")
-        assert page.count('class="thumb mistake"><img src="data:image/webp') == min(mistakes, 24)
+        assert page.count('class="thumb mistake"><span class="two"><img src="data:image/webp') == min(mistakes, 24)
     assert {"roc.svg", "roc.png"} <= {path.name for path in (tmp_path / "report" / "figures").iterdir()}
     assert not (run / "report" / "figures").exists()
     assert "accuracy" in capsys.readouterr().out

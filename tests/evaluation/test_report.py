@@ -218,6 +218,42 @@ def test_the_pictures_are_those_of_the_surest_mistakes(tmp_path: Path) -> None:
     assert "<img" not in html and "Without pictures, because the images were not at hand" in html
 
 
+def test_the_pictures_of_mistakes_have_maps_beside_them(tmp_path: Path) -> None:
+    predictions = make_predictions(["cat", "dog", "emu"], 300)
+    write_run(tmp_path / "run", test=predictions)
+    answers = predictions.logits.argmax(axis=1)
+    shade = {f"image-{i}": i % 256 for i in range(300)}
+
+    def pictures(ids: Any) -> list[Any]:
+        return [None if shade[one] % 7 == 0 else Image.new("RGB", (80, 60), (shade[one],) * 3) for one in ids]
+
+    seen: dict[int, set[int]] = {}
+
+    def explain(images: Any, targets: Any) -> list[Any]:
+        for image, target in zip(images, targets, strict=True):
+            seen.setdefault(image.getpixel((0, 0))[0], set()).add(target)
+        return [f"it is <empty> {n}" if n == 1 else Image.new("RGB", one.size, "red") for n, one in enumerate(images)]
+
+    _, root = parse(save_report(tmp_path / "run", pictures=pictures, explain=explain))
+    cards = [one for one in section(root, "mistakes").iter(f"{XHTML}li") if "mistake" in one.get("class", "")]
+    assert len(cards) == MAX_MISTAKES
+    counts: dict[int, int] = {}
+    for card in cards:
+        images = card.findall(f".//{XHTML}img")
+        name = "".join(card.itertext()).rpartition("image-")[2].partition("No map")[0]
+        counts[len(images)] = counts.get(len(images), 0) + 1
+        if len(images) == 2:
+            assert images[1].attrib["alt"] == f"where the model saw {predictions.class_names[answers[int(name)]]}"
+            # Each is explained for the class that was predicted.
+            assert answers[int(name)] in seen[shade[f"image-{name}"]]
+    text = "".join(section(root, "mistakes").itertext())
+    assert counts[1] == 1 and "No map: it is <empty> 1" in text and counts[2] > 10
+    assert counts.get(0, 0) == sum("no picture" in "".join(card.itertext()) for card in cards)
+    assert "Grad-CAM" in text
+    _, root = parse(save_report(tmp_path / "run", pictures=pictures))
+    assert "Grad-CAM" not in "".join(section(root, "mistakes").itertext())
+
+
 def test_the_figures_are_written_as_files(tmp_path: Path) -> None:
     make_run(tmp_path / "run", HOSTILE)
     page = save_report(tmp_path / "run", figures=("svg", "png"))

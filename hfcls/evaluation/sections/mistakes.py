@@ -4,6 +4,7 @@ import numpy as np
 
 from hfcls.evaluation.measured_run import MeasuredRun
 from hfcls.evaluation.section import Part
+from hfcls.pages.thumbnails import Thumbnail
 
 MAX_MISTAKES, OPEN_MISTAKES = 24, 12
 
@@ -15,6 +16,7 @@ def build(run: MeasuredRun) -> Part | None:
         return None
     rows = run.mistakes[:MAX_MISTAKES].tolist()
     thumbnails = run.thumbnails(rows)
+    overlays = run.overlays([row for row in rows if row in thumbnails])
     shown = [
         {
             "id": predictions.ids[row],
@@ -23,6 +25,8 @@ def build(run: MeasuredRun) -> Part | None:
             "confidence": float(samples.confidence[row]),
             "true_probability": float(np.exp(-samples.softmax.log_loss[row])),
             "thumbnail": thumbnails.get(row),
+            "overlay": one if isinstance(one := overlays.get(row), Thumbnail) else None,
+            "no_overlay": one if isinstance(one, str) else "",
         }
         for row in rows
     ]
@@ -32,5 +36,6 @@ def build(run: MeasuredRun) -> Part | None:
             "folded": shown[OPEN_MISTAKES:],
             "n": len(run.mistakes),
             "pictured": run.pictures is not None,
+            "explained": bool(overlays),
         }
     )
