@@ -85,15 +85,19 @@ def ideal_area(wrong: int, n: int) -> float:
     return float(((answered - (n - wrong)) / answered).sum() / n)
 
 
-def choose_abstention(sureness: np.ndarray, correct: np.ndarray, *, risk: float) -> Abstention:
+def thin_out(curve: RiskCoverage, most: int) -> RiskCoverage:
+    """The curve with at most so many points, evenly by their number, the last among them."""
+    kept = np.unique(np.linspace(0, len(curve.answered) - 1, min(most, len(curve.answered))).round().astype(int))
+    return RiskCoverage(curve.threshold[kept], curve.answered[kept], curve.wrong[kept])
+
+
+def choose_abstention(curve: RiskCoverage, *, risk: float) -> Abstention:
     """The threshold that answers most samples with no more than a wanted share of wrong answers.
 
     Args:
-        sureness: (N,), larger is surer; of samples that the network did not learn from.
-        correct: bool (N,).
+        curve: of samples that the network did not learn from.
         risk: the wanted share of wrong answers, in [0, 1).
     """
-    curve = compute_risk_coverage(sureness, correct)
     fine = np.flatnonzero(curve.risk <= risk)
     if not len(fine):
         return Abstention(float("inf"), 0.0, 0.0, 1.0)

@@ -5,7 +5,9 @@ strangeness on to say that the image shows none of the classes.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from hfcls.files import write_json
 from hfcls.structures import Predictions
 from hfcls.uncertainty.conformal import CONFORMAL, ConformalSets, fit_conformal
 from hfcls.uncertainty.detection import threshold_95
-from hfcls.uncertainty.rejection import Abstention, choose_abstention
+from hfcls.uncertainty.rejection import Abstention, RiskCoverage, choose_abstention, compute_risk_coverage, thin_out
 from hfcls.uncertainty.scaling import SCALINGS, Scaling
 from hfcls.uncertainty.strangers import DETECTORS, Detector, Known, Seen
 
@@ -26,6 +28,10 @@ CALIBRATION = "calibration.json"
 STRANGENESS = "energy"
 COVERAGE = 0.95
 CONFORMAL_METHOD = "aps"
+# Of the curve that is kept.
+_POINTS = 1000
+# What is to be thought of an answer.
+VERDICTS = ("", "not sure", "none of these classes")
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,12 @@ class Judged:
     strange: np.ndarray
     unsure: np.ndarray
 
+    @property
+    def verdicts(self) -> list[str]:
+        """N of ``VERDICTS``."""
+        pairs = zip(self.strange.tolist(), self.unsure.tolist(), strict=True)
+        return [VERDICTS[2] if strange else VERDICTS[1] if unsure else VERDICTS[0] for strange, unsure in pairs]
+
 
 @dataclass(frozen=True)
 class Trust:
@@ -56,6 +68,7 @@ class Trust:
         conformal: the sets.
         strangeness: a name of ``DETECTORS`` that needs logits alone.
         strange_from: above it an image is strange; 95 % of the images that it was learned from are not.
+        curve: the risk of wrong answers by how many are given, of the scaled probabilities.
         folded: the scaling is in the weights already: logits are not scaled again.
     """
 
@@ -66,6 +79,7 @@ class Trust:
     conformal: ConformalSets
     strangeness: str
     strange_from: float
+    curve: RiskCoverage
     folded: bool = False
 
     def scaled(self, logits: np.ndarray) -> np.ndarray:
@@ -88,20 +102,22 @@ class Trust:
             unsure = probabilities.max(axis=1) < abstention.threshold
         return Judged(probabilities, self.conformal.sets(probabilities, draws), strange, unsure)
 
-    def abstention(self, predictions: Predictions, risk: float) -> Abstention:
-        """From which sureness on to answer so that no more than a share of `risk` of the answers is wrong.
+    def abstention(self, risk: float) -> Abstention:
+        """From which sureness on to answer so that no more than a share of `risk` of the answers is wrong."""
+        return choose_abstention(self.curve, risk=risk)
 
-        Args:
-            predictions: of the split that this was learned from.
-        """
-        known = predictions.known
-        probabilities = softmax(self.scaled(known.logits).astype(np.float64), axis=1)
-        correct = probabilities.argmax(axis=1) == known.labels
-        return choose_abstention(probabilities.max(axis=1), correct, risk=risk)
+    @property
+    def digest(self) -> str:
+        """Of all that it says."""
+        return blake2b(json.dumps(self.to_json(), sort_keys=True).encode(), digest_size=8).hexdigest()
 
     def save(self, run_dir: Path) -> None:
         """Writes ``calibration.json``."""
-        content = {
+        write_json(run_dir / CALIBRATION, self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        """What ``calibration.json`` holds."""
+        return {
             "split": self.split,
             "n": self.n,
             "class_names": list(self.class_names),
@@ -114,12 +130,22 @@ class Trust:
                 "thresholds": [t if np.isfinite(t) else None for t in self.conformal.thresholds.tolist()],
             },
             "strangers": {"score": self.strangeness, "threshold": self.strange_from},
+            "abstaining": {
+                "threshold": self.curve.threshold.tolist(),
+                "answered": self.curve.answered.tolist(),
+                "wrong": self.curve.wrong.tolist(),
+            },
         }
-        write_json(run_dir / CALIBRATION, content)
 
     def _detector(self) -> Detector:
         # Those of the logits learn nothing from what is known.
         return DETECTORS[self.strangeness](Known(Seen(np.zeros((1, len(self.class_names)))), np.zeros(1, np.int64)))
+
+
+def draws_of(keys: Sequence[str]) -> np.ndarray:
+    """A number in [0, 1) for each image, made of its id or of whatever else names it: float64 (N,)."""
+    digests = (blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest() for key in keys)
+    return np.array([(int.from_bytes(digest, "little") >> 11) / 2**53 for digest in digests])
 
 
 def fit_trust(
@@ -153,7 +179,9 @@ def fit_trust(
     sets = fit_conformal(
         scaled.probabilities, scaled.labels, method=method, coverage=coverage, draws=draws[rows], by_class=by_class
     )
-    trust = Trust(known.class_names, split, len(known), fitted, sets, STRANGENESS, 0.0)
+    probabilities = scaled.probabilities
+    curve = compute_risk_coverage(probabilities.max(axis=1), probabilities.argmax(axis=1) == known.labels)
+    trust = Trust(known.class_names, split, len(known), fitted, sets, STRANGENESS, 0.0, thin_out(curve, _POINTS))
     return replace(trust, strange_from=threshold_95(trust._detector().score(Seen(scaled.logits))))
 
 
@@ -168,7 +196,7 @@ def load_trust(run_dir: Path, class_names: tuple[str, ...]) -> Trust | None:
         return None
     try:
         content: Any = json.loads(file.read_text(encoding="utf-8"))
-        sets, strangers = content["sets"], content["strangers"]
+        sets, strangers, abstaining = content["sets"], content["strangers"], content["abstaining"]
         thresholds = [np.inf if t is None else float(t) for t in sets["thresholds"]]
         trust = Trust(
             tuple(map(str, content["class_names"])),
@@ -178,11 +206,14 @@ def load_trust(run_dir: Path, class_names: tuple[str, ...]) -> Trust | None:
             ConformalSets(str(sets["method"]), float(sets["coverage"]), np.array(thresholds)),
             str(strangers["score"]),
             float(strangers["threshold"]),
+            RiskCoverage(*(np.array(abstaining[key], dtype=float) for key in ("threshold", "answered", "wrong"))),
             bool(content["folded"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(f"{file} cannot be read: write it anew with `hfcls evaluate {run_dir} --calibrate`.") from None
     known_names = trust.conformal.method in CONFORMAL and trust.strangeness in DETECTORS
+    points = {part.shape for part in vars(trust.curve).values()}
+    known_names = known_names and len(points) == 1 and bool(len(trust.curve.answered))
     if not known_names or DETECTORS[trust.strangeness].needs != "logits" or len(thresholds) != len(trust.class_names):
         raise UserError(f"{file} is not as hfcls writes it: write it anew with `hfcls evaluate {run_dir} --calibrate`.")
     if trust.class_names != class_names:

@@ -59,10 +59,10 @@ def test_risk_and_coverage_by_hand():
 
 def test_abstention_by_hand():
     sureness, correct = np.array([0.9, 0.8, 0.7, 0.6, 0.5]), np.array([True, True, False, True, False])
-    chosen = choose_abstention(sureness, correct, risk=0.25)
+    chosen = choose_abstention(compute_risk_coverage(sureness, correct), risk=0.25)
     assert (chosen.threshold, chosen.coverage, chosen.risk) == (0.6, 0.8, 0.25)
     assert chosen.bound == pytest.approx(0.7514, abs=1e-4)  # one of four: 1 - BetaInv(0.05; 3, 2)
-    none = choose_abstention(sureness, ~correct, risk=0.1)
+    none = choose_abstention(compute_risk_coverage(sureness, ~correct), risk=0.1)
     assert none.threshold == np.inf and none.coverage == 0
 
 

@@ -31,8 +31,8 @@ def test_judgement(trust):
 
 
 def test_abstention_keeps_the_risk(trust):
-    told, fresh = drawn(3000, factor=3), drawn(3000, factor=3, seed=1)
-    abstention = trust.abstention(told, 0.1)
+    fresh = drawn(3000, factor=3, seed=1)
+    abstention = trust.abstention(0.1)
     assert abstention.risk <= 0.1 < abstention.bound
     judged = trust.judge(fresh.logits, np.zeros(3000), abstention=abstention)
     wrong = fresh.logits.argmax(axis=1) != fresh.labels
@@ -68,6 +68,7 @@ def test_too_few_samples_exclude_no_class(tmp_path):
         {"scaling": {"method": "temperature", "temperature": -1}},
         {"scaling": 1},
         {"class_names": None},
+        {"abstaining": {"threshold": [0.5], "answered": [], "wrong": []}},
     ],
     ids=str,
 )
