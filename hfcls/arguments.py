@@ -212,6 +212,17 @@ class EvaluateArguments:
     """What is evaluated, and where the results go."""
 
     split: str = flag("test", help="split to evaluate on", choices=("train", "validation", "test"))
+    by: str | None = flag(
+        help="also give the accuracy of parts of the images: by the column of this name, such as hospital or camera"
+    )
+    calibrate: str | None = flag(
+        help="learn from this split how far answers can be trusted, and keep it in the model's calibration.json, which "
+        "predict and demo go by: scale the logits by one temperature, or by a vector of two numbers a class",
+        choices=("temperature", "vector"),
+    )
+    folded_dir: str | None = flag(
+        help="write a copy of the model whose own logits are calibrated, for readers that know no calibration.json"
+    )
     output_dir: str | None = flag(help="where the results go; evaluation/DATA inside the model directory if left out")
     figures: list[str] | None = flag(  # noqa: RUF009
         help="also write the report's figures as files to report/figures, as svg, png or both",
@@ -232,6 +243,12 @@ class PredictArguments:
     output: str | None = flag(help="file to write: .csv, .jsonl or .parquet; a table on the screen if left out")
     top_k: int = flag(5, help="how many of the likeliest classes to give")
     probabilities: bool = flag(False, help="give the probabilities of all classes as well")
+    calibrated: bool = flag(
+        True, help="scale probabilities and judge answers by the model's calibration.json, where it has one"
+    )
+    abstain_at_risk: float | None = flag(
+        help="say 'not sure' so often that no more than this share of the other answers is wrong, such as 0.01"
+    )
     resume: bool = flag(False, help="go on with the --output of a run that was stopped or killed")
     overwrite: bool = flag(False, help="replace the --output that is there")
     tta: str = flag("none", help=_TTA_HELP, choices=TTA)

@@ -27,7 +27,7 @@ GROUND = (
 )
 FLOORS = {
     **dict.fromkeys(GROUND, 1),
-    **dict.fromkeys(("data", "models", "metrics"), 2),
+    **dict.fromkeys(("data", "models", "metrics", "uncertainty"), 2),
     **dict.fromkeys(("methods", "evaluation", "inspection", "explain"), 3),
     **dict.fromkeys(("training", "hub", "serving"), 4),
     "commands": 5,

@@ -7,7 +7,7 @@ from hfcls.arguments import DataArguments, EvaluateArguments, only
 from hfcls.errors import UserError
 from hfcls.parsing import Parser, flags_of
 
-DESCRIPTION = """Evaluates a model: every metric with its interval, predictions, a report.
+DESCRIPTION = """Evaluates a model: every metric with its interval, predictions, a report. Of several, compares them.
 
 A run directory needs no data flags: its own splits are found again from run.yaml and data.json.
 
@@ -15,6 +15,9 @@ examples:
   hfcls evaluate runs/digits
   hfcls evaluate runs/photos --test_dir new_photos
   hfcls evaluate runs/photos --tta flip
+  hfcls evaluate runs/photos --test_dir visits.csv --by hospital
+  hfcls evaluate runs/photos --split validation --calibrate temperature
+  hfcls evaluate runs/first runs/second --test_dir new_photos
   hfcls evaluate google/vit-base-patch16-224 --dataset_name photos --split validation
   hfcls evaluate user/name@revision"""
 
@@ -24,8 +27,9 @@ _DATA_FLAGS = ("test_dir", "dataset_name", "validation_dir", "train_dir")
 
 def build_parser() -> Parser:
     """All flags of the command."""
-    parser = Parser("evaluate", DESCRIPTION, positionals="MODEL ")
-    parser.add_argument("model", metavar="MODEL", help="run directory, checkpoint, or Hub id (user/name[@revision])")
+    parser = Parser("evaluate", DESCRIPTION, positionals="MODEL [MODEL ...] ")
+    what = "run directory, checkpoint, or Hub id (user/name[@revision]); of several, each is compared with the first"
+    parser.add_argument("model", metavar="MODEL", nargs="+", help=what)
     parser.add_config()
     parser.add_flags("data", flags_of(DataArguments))
     parser.add_flags("evaluation", flags_of(EvaluateArguments))
@@ -41,14 +45,17 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     """One evaluation, from flags to files.
 
     Args:
-        values: flags by name, and ``model``.
+        values: flags by name, and ``model``: a name, or a list of them.
 
     Returns:
-        What ``metrics.json`` holds.
+        What ``metrics.json`` holds; of several models what ``comparison.json`` holds.
 
     Raises:
         UserError: bad input; see the message.
     """
+    models = [values["model"]] if isinstance(values["model"], str | Path) else list(values["model"])
+    if len(models) > 1:
+        return _compare([str(model) for model in models], values)
     from accelerate import Accelerator
 
     from hfcls.data.batches import BatchCollator
@@ -57,18 +64,21 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     from hfcls.evaluation.measure import headline_text, measure_split
     from hfcls.evaluation.report import save_report
     from hfcls.evaluation.speed import measure_speed
+    from hfcls.evaluation.trusting import check_calibrating, trust_text, trusted_figures
     from hfcls.explain.report_pictures import report_overlays
     from hfcls.files import write_json
     from hfcls.models import average_views, load_classifier
     from hfcls.pages.standalone import check_formats
     from hfcls.pull import commit_of, local_model
+    from hfcls.structures import Predictions
 
-    name = str(values["model"])
+    name = str(models[0])
     values = build_parser().check({key: value for key, value in values.items() if key != "model"})
     arguments = only(EvaluateArguments, values)
     formats = check_formats(arguments.figures)
     output = _output(name, values, arguments)
     directory = local_model(name, allow_pickle=arguments.allow_pickle)
+    check_calibrating(name, arguments)
     loaded, summary = _data(name, directory, values, arguments.split)
     accelerator = Accelerator(cpu=arguments.use_cpu)
     classifier = load_classifier(
@@ -105,12 +115,51 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     if commit := commit_of(directory):
         content |= {"model": name, "model_revision": commit}
     if first:
+        predictions = Predictions.load(output / "predictions" / f"{arguments.split}.parquet")
+        measured |= trusted_figures(directory, classifier, predictions, arguments, data)
         write_json(output / f"{prefix}_results.json", flat)
         write_json(output / "metrics.json", content)
         write_json(output / "data.json", summary)
         pictures = Pictures(data, max_pixels=loaded.max_image_pixels)
         report = save_report(output, pictures=pictures, explain=report_overlays(classifier), figures=formats)
-        print(f"\n{arguments.split:<10}  {headline_text(measured)}\n\nresults     {output}\nreport      {report}")
+        print(f"\n{arguments.split:<10}  {headline_text(measured)}{trust_text(measured)}")
+        print(f"\nresults     {output}\nreport      {report}")
+    return content
+
+
+def _compare(models: list[str], values: dict[str, Any]) -> dict[str, Any]:
+    """Evaluates each model on the same images, and compares each with the first.
+
+    Raises:
+        UserError: a flag is for one model, or the models know other images or classes.
+    """
+    from hfcls.evaluation.comparing import compare_predictions
+    from hfcls.files import write_json
+    from hfcls.structures import Predictions
+
+    for flag in ("calibrate", "folded_dir"):
+        if values.get(flag):
+            raise UserError(f"--{flag} is for one model: evaluate that one alone.")
+    if len(set(models)) < len(models):
+        raise UserError("A model is named twice: name each once.")
+    flags = {name: value for name, value in values.items() if name != "model"}
+    first = Path(models[0])
+    base = first if first.is_dir() else Path("runs") / models[0].replace("/", "--")
+    output = Path(values.get("output_dir") or base / "evaluation" / "comparison")
+    split = flags.get("split", "test")
+    predictions = []
+    for number, model in enumerate(models, start=1):
+        print(f"\n{model}", flush=True)
+        place = output / f"{number}-{Path(model).name.replace('@', '-')}"
+        evaluate({**flags, "model": model, "output_dir": str(place)})
+        predictions.append(Predictions.load(place / "predictions" / f"{split}.parquet"))
+    found = [
+        compare_predictions(predictions[0], other, names=(models[0], name))
+        for name, other in zip(models[1:], predictions[1:], strict=True)
+    ]
+    content = {"split": split, "comparisons": found}
+    write_json(output / "comparison.json", content)
+    print("\n" + "\n".join(one["sentence"] for one in found) + f"\n\ncomparison  {output / 'comparison.json'}")
     return content
 
 
@@ -154,6 +203,8 @@ def _data(model: str, directory: Path, values: dict[str, Any], split: str) -> tu
     from hfcls.training.own_data import load_own_data
     from hfcls.training.run_directory import SETTINGS
 
+    if values.get("by"):
+        values = {**values, "group_column_name": values["by"]}
     given = [name for name in _DATA_FLAGS if values.get(name)]
     own = not given and (directory / SETTINGS).is_file()
     if not given and not own:

@@ -100,10 +100,12 @@ def _predict(values: dict[str, Any], *, show: Callable[[dict[str, Any]], None], 
     )
     device = Accelerator(cpu=arguments.use_cpu).device
     names = classifier.class_names
-    layout = RowLayout(names, min(arguments.top_k, len(names)), arguments.probabilities)
+    trust, abstention = _trust(directory, names, arguments)
+    layout = RowLayout(names, min(arguments.top_k, len(names)), arguments.probabilities, judged=trust is not None)
     part = None
     if output is not None:
         record = _record(arguments, data_arguments, classifier, loaded, device)
+        record |= {"calibration.json": trust and trust.digest, "--abstain_at_risk": arguments.abstain_at_risk}
         part = _open_part(output, layout, record, arguments, len(data))
     _note(*loaded.notices, *classifier.notices, *(part.notices if part else ()))
     tally = _Tally(part.rows, part.failed) if part else _Tally()
@@ -116,6 +118,8 @@ def _predict(values: dict[str, Any], *, show: Callable[[dict[str, Any]], None], 
         max_pixels=data_arguments.max_image_pixels,
         tta=arguments.tta,
         start=tally.done,
+        trust=trust,
+        abstention=abstention,
     )
     quiet = len(data) <= arguments.batch_size or None
     bar = tqdm(total=len(data), initial=tally.done, desc="Predicting", unit="img", disable=quiet, leave=False)
@@ -205,6 +209,28 @@ def _record(
     }
 
 
+def _trust(directory: Path, names: tuple[str, ...], arguments: PredictArguments) -> tuple[Any, Any]:
+    """What was learned about the model's answers, and from which sureness on to answer.
+
+    Raises:
+        UserError: it cannot be read, or a wanted risk cannot be kept.
+    """
+    from hfcls.evaluation.trusted import choose_abstention_of
+    from hfcls.uncertainty.trust import load_trust
+
+    trust = load_trust(directory, names) if arguments.calibrated else None
+    if arguments.abstain_at_risk is None:
+        return trust, None
+    if trust is None:
+        raise UserError(
+            "--abstain_at_risk needs what was learned about the model's answers, calibration.json beside its weights: "
+            f"`hfcls evaluate {directory} --split validation --calibrate temperature` writes it."
+        )
+    abstention, told = choose_abstention_of(trust, arguments.abstain_at_risk)
+    _note(told)
+    return trust, abstention
+
+
 def _open_part(output: Path, layout: Any, record: dict[str, Any], arguments: PredictArguments, total: int) -> Any:
     from hfcls.evaluation.answer_formats import format_for
     from hfcls.evaluation.part_file import PartFile
@@ -283,6 +309,8 @@ def _show(row: dict[str, Any]) -> None:
     if row["error"] is not None:
         lines.append(f"  not read: {row['error']}")
     lines += [f"  {answer['score']:7.2%}  {answer['label']}" for answer in row["predictions"]]
+    if row.get("verdict"):
+        lines.append(f"  {row['verdict']}, as far as can be told; possible: {', '.join(row['possible']) or 'none'}")
     lines += [f"  {score:7.2%}  {name}" for name, score in (row.get("probabilities") or {}).items()]
     tqdm.write("\n".join(_printable(line, sys.stdout) for line in lines))
 

@@ -213,6 +213,7 @@ def _finish(run_dir: Path, start: Any, result: Any, say: Any) -> dict[str, Any]:
     from hfcls.evaluation.measure import measure_split, write_results
     from hfcls.evaluation.measured_run import choose_split
     from hfcls.evaluation.report import save_report
+    from hfcls.evaluation.trusting import learn_and_measure_trust
     from hfcls.explain.report_pictures import report_overlays
     from hfcls.models import Classifier, save_classifier
 
@@ -238,6 +239,7 @@ def _finish(run_dir: Path, start: Any, result: Any, say: Any) -> dict[str, Any]:
     classifier = Classifier(result.model, start.classifier.image_processor)
     save_classifier(classifier, run_dir)
     result.state.save_to_json(str(run_dir / "trainer_state.json"))
+    learn_and_measure_trust(run_dir, measured)
     content = write_results(run_dir, result, measured, flat, start.splits, collator)
     page = None
     if measured:  # without a validation and a test split there is nothing to report

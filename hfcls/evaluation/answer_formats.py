@@ -82,8 +82,9 @@ class _Lines(AnswerFormat):
 
 
 class CsvFormat(_Lines):
-    """``id, label_1, score_1, ...``, then a column per class if all probabilities are given, then ``error``.
+    """``id, label_1, score_1, ...``, a column per class if all are given, ``verdict, possible`` if judged, ``error``.
 
+    ``possible`` is a JSON list of class names, the likeliest first.
     Text is safe to open in a spreadsheet: see `hfcls.escaping.spreadsheet_text`.
     """
 
@@ -105,6 +106,9 @@ class CsvFormat(_Lines):
                 scores = answers.probabilities[row].tolist()
                 cells = [cell for i in likeliest[row] for cell in (names[i], f"{scores[i]:.6g}")]
                 cells += [f"{score:.6g}" for score in scores] if self.layout.all_probabilities else []
+                if self.layout.judged and answers.verdicts is not None:
+                    possible = json.dumps(self.layout.possible(answers, row), ensure_ascii=False)
+                    cells += [answers.verdicts[row], possible]
             lines.append(_csv_line([spreadsheet_text(sample_id), *cells, spreadsheet_text(error or "")]))
         return "".join(lines).encode()
 
@@ -132,6 +136,7 @@ class ParquetFormat(AnswerFormat):
         super().__init__(layout)
         kinds = {"id": pa.string(), "error": pa.string()}
         kinds |= {name: pa.string() for name in layout.rank_columns[::2]}
+        kinds |= dict(zip(layout.judgement_columns, (pa.string(), pa.list_(pa.string())), strict=False))
         fields = [(utf8_text(name), kinds.get(name, pa.float32())) for name in layout.columns]
         self._schema = pa.schema(fields, metadata={"class_names": json.dumps(layout.class_names)})
 
@@ -150,6 +155,11 @@ class ParquetFormat(AnswerFormat):
             columns += [pa.array(names[:, rank], pa.string(), mask=~known), _floats(scores[:, rank], known)]
         if self.layout.all_probabilities:
             columns += [_floats(column, known) for column in answers.probabilities.T]
+        if self.layout.judged and answers.verdicts is not None:
+            rows = range(len(answers))
+            possible = [[utf8_text(name) for name in self.layout.possible(answers, row)] for row in rows]
+            columns.append(pa.array(answers.verdicts, pa.string(), mask=~known))
+            columns.append(pa.array(possible, pa.list_(pa.string()), mask=~known))
         columns.append(pa.array([error and utf8_text(error) for error in answers.errors], pa.string()))
         return pa.record_batch(columns, schema=self._schema).serialize().to_pybytes()
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset, Image
+from scipy.special import softmax
 from torch import Tensor
 
 from hfcls.data.decode import MAX_PIXELS, decode_image, read_bytes
@@ -18,6 +19,8 @@ from hfcls.data.transforms import Preprocessing
 from hfcls.errors import BadImage, UserError
 from hfcls.evaluation.answers import Answers
 from hfcls.models import average_views
+from hfcls.uncertainty.rejection import Abstention
+from hfcls.uncertainty.trust import Judged, Trust, draws_of
 
 # Larger files are read when they are decoded.
 _READ_AHEAD_BYTES = 4 * 2**20
@@ -36,6 +39,8 @@ def predict_answers(
     tta: str = "none",
     start: int = 0,
     decode_ahead: bool | None = None,
+    trust: Trust | None = None,
+    abstention: Abstention | None = None,
 ) -> Generator[Answers, None, None]:
     """Answers for every image, batch by batch, in the order of the data; an image that is bad gets an error.
 
@@ -50,6 +55,8 @@ def predict_answers(
         decode_ahead: decode while the model works, not only read; where None, if the model has a device of its own. On
             a CPU both would want the same cores, and the model, which waits for its slowest thread, loses more by it
             than is gained: all cores decode one batch, then all cores work on it.
+        trust: what was learned about the classifier's answers: probabilities are scaled by it, answers judged.
+        abstention: from which sureness on to answer; needs `trust`.
 
     Raises:
         UserError: the batch does not fit the device.
@@ -61,15 +68,21 @@ def predict_answers(
     batches = _decoded_batches(data, preprocessing, batch_size, num_workers, max_pixels, start, ahead)
     for ids, images in batches:
         errors = [None if isinstance(image, Tensor) else image for image in images]
-        probabilities = np.full((len(ids), class_count), np.nan)
+        probabilities, judged = np.full((len(ids), class_count), np.nan), None
         pixels = [image for image in images if isinstance(image, Tensor)]
         if pixels:
             known = [row for row, error in enumerate(errors) if error is None]
-            probabilities[known] = _forward(network, preprocessing.normalize(torch.stack(pixels)), device)
+            logits = np.full((len(ids), class_count), np.nan)
+            logits[known] = _forward(network, preprocessing.normalize(torch.stack(pixels)), device)
             for row in known:
-                if not np.isfinite(probabilities[row]).all():
+                if not np.isfinite(logits[row]).all():
                     errors[row] = "has no answer: the model's output for it is not a number"
-        yield Answers(ids, errors, probabilities)
+            if trust is None:
+                probabilities = softmax(logits, axis=1)
+            else:
+                judged = trust.judge(logits, draws_of(ids), abstention=abstention)
+                probabilities = judged.probabilities
+        yield _answers(ids, errors, probabilities, judged) if trust else Answers(ids, errors, probabilities)
 
 
 def default_num_workers() -> int:
@@ -77,13 +90,20 @@ def default_num_workers() -> int:
     return min(available_cores(), 16)
 
 
+def _answers(ids: list[str], errors: list[str | None], probabilities: np.ndarray, judged: Judged | None) -> Answers:
+    """Answers with what is to be thought of them; of a batch without any image nothing was judged."""
+    if judged is None:
+        return Answers(ids, errors, probabilities, [""] * len(ids), np.zeros(probabilities.shape, bool))
+    return Answers(ids, errors, probabilities, judged.verdicts, judged.sets)
+
+
 def _forward(network: Any, pixel_values: Tensor, device: torch.device | str) -> np.ndarray:
-    """Probabilities, float64 (N, K)."""
+    """Logits, float64 (N, K)."""
     try:
         with torch.inference_mode():
             passes = pixel_values.split(_images_in_a_pass(pixel_values.shape, torch.device(device)))
             logits = [network(pixel_values=part.to(device)).logits for part in passes]
-            return torch.cat(logits).double().softmax(-1).cpu().numpy()
+            return torch.cat(logits).double().cpu().numpy()
     except torch.OutOfMemoryError:
         raise UserError(f"{len(pixel_values)} images do not fit the memory of {device}: lower --batch_size.") from None
 

@@ -1,7 +1,7 @@
 """Models: names, directories and Hub ids in, classifiers out."""
 
 from hfcls.models.architectures import ARCHITECTURES, Classifier, build_classifier
-from hfcls.models.features import features, find_heads, pooled_features
+from hfcls.models.features import features, find_heads, kept_features, linear_head, pooled_features
 from hfcls.models.freezing import Freezing, build_freezing, frozen_modules
 from hfcls.models.load import load_classifier, load_weights
 from hfcls.models.lora import add_lora, has_lora, merge_lora, plain_weights
@@ -33,6 +33,8 @@ __all__ = [
     "has_depthwise_convolutions",
     "has_layer_norm",
     "has_lora",
+    "kept_features",
+    "linear_head",
     "load_classifier",
     "load_weights",
     "merge_lora",

@@ -1,5 +1,8 @@
 """Where a classifier ends, and what it sees just before: heads, feature maps, pooled features."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -50,21 +53,41 @@ def features(model: PreTrainedModel, pixel_values: Tensor) -> Tensor:
     return model.base_model(pixel_values).last_hidden_state
 
 
-@torch.no_grad()
-def pooled_features(model: PreTrainedModel, pixel_values: Tensor) -> Tensor:
-    """What the classifier head reads.
+@contextmanager
+def kept_features(model: PreTrainedModel) -> Iterator[list[Tensor]]:
+    """While open, each forward pass adds what the classifier head reads to the list.
 
-    Args:
-        pixel_values: (N, C, H, W).
-
-    Returns:
-        (N, D); the first head's input where there are two, averaged over the places where the head is a convolution.
+    (N, D) each; the first head's input where there are two, averaged over the places where the head is a convolution.
     """
     head = next(iter(find_heads(model).values()))
     seen: list[Tensor] = []
-    hook = head.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+
+    def keep(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        features = inputs[0].detach()
+        seen.append(features.mean(dim=(2, 3)) if features.ndim == 4 else features.flatten(1))
+
+    hook = head.register_forward_pre_hook(keep)
     try:
-        model(pixel_values)
+        yield seen
     finally:
         hook.remove()
-    return seen[0].mean(dim=(2, 3)) if seen[0].ndim == 4 else seen[0].flatten(1)
+
+
+@torch.no_grad()
+def pooled_features(model: PreTrainedModel, pixel_values: Tensor) -> Tensor:
+    """What the classifier head reads of a batch, (N, D), as `kept_features` has it.
+
+    Args:
+        pixel_values: (N, C, H, W).
+    """
+    with kept_features(model) as seen:
+        model(pixel_values)
+    return seen[0]
+
+
+def linear_head(model: PreTrainedModel) -> tuple[Tensor, Tensor] | None:
+    """Weight (K, D) and bias (K,) of a head that is one linear layer of the features; None of another one."""
+    heads = list(find_heads(model).values())
+    if len(heads) != 1 or not isinstance(heads[0], nn.Linear) or heads[0].bias is None:
+        return None
+    return heads[0].weight.detach(), heads[0].bias.detach()

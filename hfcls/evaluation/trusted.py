@@ -1,0 +1,70 @@
+"""How far a classifier is to be trusted, on images that it neither learned from nor was calibrated on."""
+
+from typing import Any
+
+import numpy as np
+
+from hfcls.errors import UserError
+from hfcls.structures import Predictions
+from hfcls.uncertainty.calibration import measure_calibration
+from hfcls.uncertainty.conformal import measure_sets
+from hfcls.uncertainty.rejection import Abstention, compute_risk_coverage
+from hfcls.uncertainty.trust import Trust, draws_of
+
+# The shares of answers of which the error is told.
+COVERAGES = (0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
+
+
+def measure_trust(predictions: Predictions, trust: Trust) -> dict[str, Any]:
+    """What calibration, sets, abstaining and the threshold of strangeness do on these predictions.
+
+    Args:
+        predictions: of the network, with known labels.
+        trust: learned elsewhere.
+
+    Returns:
+        ``calibration`` (``before`` and ``after``, see `measure_calibration`), ``sets``, ``abstaining`` (``aurc``,
+        ``excess_aurc``, and ``risk`` by share of answers), ``strange``: the share held strange.
+    """
+    known = predictions.known
+    judged = trust.judge(known.logits, draws_of(known.ids))
+    scaled = Predictions(trust.scaled(known.logits), known.labels, known.ids, known.class_names)
+    correct = judged.probabilities.argmax(axis=1) == known.labels
+    curve = compute_risk_coverage(judged.probabilities.max(axis=1), correct)
+    at = np.searchsorted(curve.coverage, np.array(COVERAGES) - 1e-12)
+    risk = dict(zip(map(str, COVERAGES), curve.risk[at].tolist(), strict=True))
+    return {
+        "scaling": trust.scaling.to_json(),
+        "calibration": {"before": measure_calibration(known), "after": measure_calibration(scaled)},
+        "sets": {
+            "method": trust.conformal.method,
+            "wanted": trust.conformal.coverage,
+            **measure_sets(judged.sets, known.labels),
+        },
+        "abstaining": {"aurc": curve.area, "excess_aurc": curve.excess_area, "risk": risk},
+        "strange": float(judged.strange.mean()),
+    }
+
+
+def choose_abstention_of(trust: Trust, risk: float) -> tuple[Abstention, str]:
+    """From which sureness on to answer so that a share of `risk` at most is wrong.
+
+    Returns:
+        It, and a sentence on what that means.
+
+    Raises:
+        UserError: the risk is out of range or cannot be kept.
+    """
+    if not 0 < risk < 1:
+        raise UserError(f"--abstain_at_risk is {risk}: expected a share of wrong answers between 0 and 1.")
+    abstention = trust.abstention(risk)
+    if not abstention.coverage:
+        raise UserError(
+            f"No threshold keeps the share of wrong answers at {risk:g}: even of the surest of the {trust.n:,} "
+            f"{trust.split} images more are wrong. Allow a larger --abstain_at_risk."
+        )
+    return abstention, (
+        f"answers with a probability from {abstention.threshold:.4f} on are given: {abstention.coverage:.1%} of the "
+        f"{trust.n:,} {trust.split} images, {abstention.risk:.2%} of them wrong (with 95 % confidence at most "
+        f"{abstention.bound:.2%})."
+    )

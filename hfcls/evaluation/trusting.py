@@ -1,0 +1,140 @@
+"""What an evaluation learns and says of trust: calibration, groups, and a copy of the model that is calibrated."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hfcls.arguments import EvaluateArguments
+from hfcls.data.reading import texts_of
+from hfcls.data.transforms import Preprocessing
+from hfcls.errors import UserError
+from hfcls.evaluation.comparing import measure_groups
+from hfcls.evaluation.trusted import measure_trust
+from hfcls.models import Classifier, save_classifier
+from hfcls.models.folding import fold_scaling
+from hfcls.structures import Predictions
+from hfcls.uncertainty.trust import Trust, draws_of, fit_trust, load_trust
+
+# Fewer say nothing of the rest.
+FEWEST = 20
+
+
+def check_calibrating(model: str, arguments: EvaluateArguments) -> None:
+    """Whether there is a place to keep what is learned.
+
+    Raises:
+        UserError: there is not.
+    """
+    if arguments.calibrate and not Path(model).is_dir():
+        raise UserError(f"--calibrate writes beside the weights, and {model} is no directory: fetch it first.")
+    if arguments.calibrate and arguments.tta != "none":
+        raise UserError("--calibrate is for the model's own answers: leave --tta out.")
+    if arguments.folded_dir and Path(arguments.folded_dir).exists():
+        raise UserError(f"--folded_dir {arguments.folded_dir} exists: choose a new place.")
+
+
+def trusted_figures(
+    directory: Path, classifier: Classifier, predictions: Predictions, arguments: EvaluateArguments, data: Any
+) -> dict[str, Any]:
+    """Learns what was asked for, and measures what is known by now.
+
+    Args:
+        directory: of the model.
+        classifier: the same, loaded.
+        predictions: of the split.
+        arguments: what was asked for.
+        data: the split, with the column group where ``--by`` was given.
+
+    Returns:
+        ``trust`` where the model has a calibration that was learned elsewhere, ``by`` where parts were asked for.
+    """
+    found: dict[str, Any] = {}
+    if arguments.calibrate:
+        learn_trust(directory, predictions, split=arguments.split, scaling=arguments.calibrate)
+    trust = load_trust(directory, predictions.class_names)
+    if trust is not None and arguments.tta == "none" and trust.split != arguments.split:
+        found["trust"] = measure_trust(predictions, trust)
+    if arguments.folded_dir:
+        if trust is None:
+            raise UserError("--folded_dir needs a calibration: give --calibrate as well, or before.")
+        save_folded(classifier, trust, Path(arguments.folded_dir))
+    if arguments.by:
+        found["by"] = {"column": arguments.by, **measure_groups(predictions, texts_of(data, "group"))}
+    return found
+
+
+def learn_trust(directory: Path, predictions: Predictions, *, split: str, scaling: str = "temperature") -> Trust:
+    """Fits ``calibration.json`` on predictions, and keeps it and them beside the model.
+
+    Raises:
+        UserError: they are too few.
+    """
+    if len(predictions.known) < FEWEST:
+        raise UserError(
+            f"{len(predictions.known)} images with known classes are too few to learn from how far answers can be "
+            f"trusted: expected {FEWEST} or more."
+        )
+    trust = fit_trust(predictions, split=split, draws=draws_of(predictions.ids), scaling=scaling)
+    trust.save(directory)
+    return trust
+
+
+def learn_and_measure_trust(run_dir: Path, measured: dict[str, Any]) -> None:
+    """Learns from a finished training's validation split, and measures on its test split.
+
+    Args:
+        run_dir: with the predictions of what was measured.
+        measured: by split, what ``metrics.json`` will hold; the test split gets ``trust``.
+    """
+    if "validation" not in measured or measured["validation"]["n"] < FEWEST:
+        return
+    files = {split: run_dir / "predictions" / f"{split}.parquet" for split in measured}
+    validation = Predictions.load(files["validation"])
+    if not np.isfinite(validation.logits).all():
+        return
+    trust = learn_trust(run_dir, validation, split="validation")
+    if "test" in measured:
+        test = Predictions.load(files["test"])
+        if len(test.known) and np.isfinite(test.logits).all():
+            measured["test"]["trust"] = measure_trust(test, trust)
+
+
+def save_folded(classifier: Classifier, trust: Trust, place: Path) -> None:
+    """A copy of the model whose own logits are calibrated.
+
+    Raises:
+        UserError: the scaling cannot be folded into this network, or is folded in already.
+    """
+    if trust.folded:
+        raise UserError("The scaling is in this model's weights already: there is nothing to fold.")
+    size = Preprocessing(classifier.image_processor).spec.size
+    generator = torch.Generator().manual_seed(0)
+    device = next(classifier.model.parameters()).device
+    sample = torch.randn((2, 3, *size), generator=generator).to(device)
+    fold_scaling(classifier.model, trust.scaling.weight, trust.scaling.bias, sample)
+    save_classifier(classifier, place)
+    replace(trust, folded=True).save(place)
+
+
+def trust_text(measured: dict[str, Any]) -> str:
+    """Lines for the screen, each with a line break before it."""
+    lines = []
+    if trust := measured.get("trust"):
+        before, after = (100 * trust["calibration"][when]["ece"] for when in ("before", "after"))
+        sets, risk = trust["sets"], trust["abstaining"]["risk"]
+        lines.append(
+            f"calibrated  ECE {before:.2f} % before, {after:.2f} % after; sets of {sets['mean_size']:.2f} classes "
+            f"hold the true one in {sets['coverage']:.1%} ({sets['wanted']:.0%} wanted); wrong "
+            f"{100 * risk['1.0']:.2f} %, of the surest 90 % {100 * risk['0.9']:.2f} %"
+        )
+    if by := measured.get("by"):
+        worst = by["groups"][0]
+        lines.append(
+            f"by {by['column']:<8} worst {worst['group']!r}: accuracy {worst['accuracy']:.4f} [{worst['low']:.4f}, "
+            f"{worst['high']:.4f}], {worst['n']:,} images; {len(by['groups'])} groups, {100 * by['gap']:.1f} points "
+            "between best and worst"
+        )
+    return "".join(f"\n{line}" for line in lines)

@@ -1,0 +1,1 @@
+"""How far a classifier is to be believed, from what it has said of some images."""
