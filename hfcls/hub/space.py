@@ -25,6 +25,7 @@ REQUIREMENTS = (
     "huggingface-hub>=2.4,<3",
     "safetensors>=0.7,<1",
     "numpy>=2,<3",
+    "scipy>=1.15,<2",
     "pyarrow>=21",
     "pillow>=12.3,<14",
     "jinja2>=3.1.6,<4",

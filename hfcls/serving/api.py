@@ -234,7 +234,8 @@ def _offer(gradio: Any, action: Callable[..., Any], line: str) -> None:
 def _answer(answer: Answer, top_k: int) -> dict[str, Any]:
     word, sentence = describe_doubt(answer)
     predictions = [{"label": name, "score": share} for name, share in answer.top(top_k)]
-    return {"predictions": predictions, "doubt": word, "sentence": sentence}
+    possible = {} if answer.possible is None else {"possible": answer.possible}
+    return {"predictions": predictions, "doubt": word, "sentence": sentence, **possible}
 
 
 def _check_top_k(top_k: Any) -> None:

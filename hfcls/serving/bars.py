@@ -20,7 +20,7 @@ def answer_html(answer: Answer, offer: Offer, *, top_k: int, heading: str = "") 
         model = f'<a href="{escape(offer.page)}" target="_blank" rel="noopener noreferrer">{model}</a>'
     return (
         f'<div class="answer">{_heading(heading)}{bars_html(answer, top_k=top_k)}'
-        f'<p class="doubt"><b class="{word.lower()}">{word}</b> {text_html(sentence)}</p>'
+        f'<p class="doubt"><b class="{word.lower().replace(" ", "-")}">{word}</b> {text_html(sentence)}</p>'
         f'<p class="aside">{model} {text_html(describe_limits(answer))}</p></div>'
     )
 

@@ -1,8 +1,10 @@
-"""An honest word on an answer, from its probabilities alone."""
+"""An honest word on an answer, from its probabilities and from what was learned about the classifier's answers."""
 
 from hfcls.serving.predictor import Answer
 
 _CLEAR, _CLOSE = 0.9, 0.1
+# Possible classes that are told by name.
+_NAMED = 4
 
 
 def describe_doubt(answer: Answer) -> tuple[str, str]:
@@ -12,8 +14,13 @@ def describe_doubt(answer: Answer) -> tuple[str, str]:
     them is right (Guo et al. 2017, "On calibration of modern neural networks", measure how far they mislead).
 
     Returns:
-        Plain text: the word ("Clear", "Leaning", "Unsure", "Undecided"), and the sentence.
+        Plain text: the word ("Clear", "Leaning", "Unsure", "Undecided", "None of these"), and the sentence.
     """
+    if answer.judged is not None and answer.judged.strange[0]:
+        return "None of these", (
+            "The picture seems to show none of the classes: 95 % of the pictures that the model was checked on spoke "
+            "more clearly for one."
+        )
     top = answer.top(2)
     name, share = top[0]
     if len(top) == 1:
@@ -32,6 +39,14 @@ def describe_doubt(answer: Answer) -> tuple[str, str]:
 def describe_limits(answer: Answer) -> str:
     """What no answer of such a model can say."""
     count = len(answer.class_names)
+    if answer.trust is not None and answer.possible is not None:
+        named = [f"“{name}”" for name in answer.possible[:_NAMED]]
+        more = len(answer.possible) - len(named)
+        held = " or ".join([*named, *([f"one of {more:,} more"] if more else [])]) or "none of them"
+        return (
+            f"chooses among {count:,} classes, and holds {held} possible: of pictures like the {answer.trust.n:,} that "
+            f"it was checked on, such a choice holds the right class in {answer.trust.conformal.coverage:.0%}."
+        )
     return f"chooses among {count:,} classes, whatever the picture shows: it cannot say “none of these”."
 
 

@@ -44,7 +44,7 @@ CSS = f"""
 .answer .doubt { margin: 14px 0 0; font-size: 1rem; line-height: 1.45; overflow-wrap: anywhere; }
 .answer .doubt b { display: inline-block; padding: 0 9px; margin-right: 4px; border-radius: 99px; font-weight: 600;
   background: var(--track); border: 1px solid var(--first-bar); }
-.answer .doubt b.unsure, .answer .doubt b.undecided { border-color: var(--warn); }
+.answer .doubt b.none-of-these, .answer .doubt b.unsure, .answer .doubt b.undecided { border-color: var(--warn); }
 .aside { color: var(--quiet); font-size: 0.875rem; line-height: 1.45; margin: 10px 0 0; }
 .aside a { color: var(--link); text-decoration: underline; text-underline-offset: 2px; }
 .answer > img { display: block; width: 100%; height: auto; max-height: 260px; object-fit: contain; border-radius: 8px;

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hfcls.data.transforms import Preprocessing
     from hfcls.explain.base import Heatmap
     from hfcls.models import Classifier
+    from hfcls.uncertainty.trust import Judged, Trust
 
 # transformers changes what all threads see (how weights begin) while it loads: one model after the other.
 _LOADING = Lock()
@@ -33,15 +34,37 @@ class Answer:
 
     Attributes:
         class_names: K names, in the order of the logits; names may repeat.
-        logits: float32 (K,).
+        logits: float32 (K,), of the network.
+        trust: what was learned about the classifier's answers, if anything was.
     """
 
     class_names: tuple[str, ...]
     logits: np.ndarray
+    trust: "Trust | None" = None
+
+    @cached_property
+    def judged(self) -> "Judged | None":
+        """What is to be thought of it, where something was learned about the classifier's answers."""
+        if self.trust is None:
+            return None
+        from hfcls.uncertainty.trust import draws_of
+
+        # The same picture always gets the same set.
+        return self.trust.judge(self.logits[None], draws_of([self.logits.tobytes().hex()]))
+
+    @property
+    def possible(self) -> list[str] | None:
+        """The classes that are held possible, the likeliest first; None where nothing is known of that."""
+        if self.judged is None:
+            return None
+        order = np.argsort(-self.probabilities, kind="stable")
+        return [self.class_names[index] for index in order if self.judged.sets[0, index]]
 
     @cached_property
     def probabilities(self) -> np.ndarray:
-        """Softmax of the logits, float64 (K,)."""
+        """Softmax of the logits, scaled where the classifier is calibrated, float64 (K,)."""
+        if self.judged is not None:
+            return self.judged.probabilities[0]
         exponentials = np.exp(self.logits.astype(np.float64) - self.logits.max())
         return exponentials / exponentials.sum()
 
@@ -57,6 +80,7 @@ class _Loaded:
     preprocessing: "Preprocessing"
     device: "torch.device"
     directory: Path
+    trust: "Trust | None"
 
 
 class Predictor:
@@ -134,7 +158,8 @@ class Predictor:
         logits = self.logits(self.pixels(upright, name=name)[None])[0].numpy()
         if not np.isfinite(logits).all():
             raise _bad(name, "has no answer: the model's output for it is not a number")
-        return Answer(self.classifier.class_names, logits)
+        ready = self._ready()
+        return Answer(ready.classifier.class_names, logits, ready.trust)
 
     def explain(
         self,
@@ -247,6 +272,7 @@ def _load(model: str, device: str | None) -> _Loaded:
     from hfcls.data.transforms import Preprocessing
     from hfcls.models import load_classifier
     from hfcls.pull import local_model
+    from hfcls.uncertainty.trust import load_trust
 
     directory = local_model(model, quiet=True)  # nobody else waits for a download
     with _LOADING:
@@ -254,7 +280,8 @@ def _load(model: str, device: str | None) -> _Loaded:
     found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     place = torch.device(device) if device is not None else found or torch.device("cpu")
     classifier.model.to(place).eval()
-    return _Loaded(classifier, Preprocessing(classifier.image_processor), place, Path(directory))
+    trust = load_trust(directory, classifier.class_names)
+    return _Loaded(classifier, Preprocessing(classifier.image_processor), place, directory, trust)
 
 
 def _bad(name: str, reason: str) -> BadImage:

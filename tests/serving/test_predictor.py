@@ -144,3 +144,30 @@ def test_tries_again(tmp_path: Path):
         predictor.predict(noise())
     save_model(tmp_path / "late")
     assert predictor.predict(noise()).class_names == NAMES
+
+
+def test_a_calibrated_model_is_taken_at_its_word(tmp_path: Path):
+    """The probabilities of `hfcls predict`, the classes that are held possible, and a word on strangers."""
+    from hfcls.serving.doubt import describe_doubt, describe_limits
+    from hfcls.structures import Predictions
+    from hfcls.uncertainty.trust import draws_of, fit_trust
+
+    path = save_model(tmp_path / "m")
+    plain = Predictor(path, device="cpu").predict(noise())
+    assert plain.possible is None and "cannot say" in describe_limits(plain)
+    rng = np.random.default_rng(0)
+    logits = (plain.logits + rng.normal(0, 1, (200, 4))).astype(np.float32)
+    told = Predictions(logits, rng.integers(0, 4, 200), tuple(map(str, range(200))), NAMES)
+    trust = fit_trust(told, split="validation", draws=draws_of(told.ids))
+    trust.save(path)
+    answer = Predictor(path, device="cpu").predict(noise())
+    scaled = trust.scaling.apply(plain.logits[None])[0].astype(np.float64)
+    np.testing.assert_allclose(answer.probabilities, np.exp(scaled) / np.exp(scaled).sum(), rtol=1e-5)
+    (tmp_path / "x.png").write_bytes(stored(noise()))
+    (row,) = predict({"model": str(path), "images": [str(tmp_path / "x.png")], "use_cpu": True})
+    assert row["predictions"][0]["score"] == pytest.approx(answer.top(1)[0][1], rel=1e-5)
+    # Labels that have nothing to do with the logits: no class can be excluded.
+    assert len(answer.possible) >= 3 and "possible" in describe_limits(answer)
+    assert describe_doubt(answer)[0] != "None of these"
+    stranger = Answer(NAMES, np.full(4, -50, np.float32), trust)
+    assert describe_doubt(stranger)[0] == "None of these"
