@@ -377,6 +377,9 @@ class DemoArguments:
         help="keep pictures that visitors say were taken for the wrong thing in this folder, which `hfcls train "
         "--train_dir` reads; nothing is kept if left out"
     )
+    flag_dataset: str | None = flag(
+        help="push what is new in --flag_dir to this data set on the Hub every five minutes, user/name; made private"
+    )
 
 
 @dataclass(frozen=True)

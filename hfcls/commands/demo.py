@@ -1,6 +1,7 @@
 """``hfcls demo``: models → a web page."""
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from hfcls.arguments import DemoArguments, only
@@ -47,6 +48,8 @@ def demo(models: list[str], arguments: DemoArguments) -> None:
     """
     if arguments.port is not None and not 1 <= arguments.port <= 65535:
         raise UserError(f"--port is {arguments.port}: expected a number from 1 to 65535.")
+    if arguments.flag_dataset is not None and arguments.flag_dir is None:
+        raise UserError("--flag_dataset pushes what is in --flag_dir: name that folder as well.")
     from hfcls.extras import require
 
     require("gradio", extra="demo")
@@ -62,4 +65,15 @@ def demo(models: list[str], arguments: DemoArguments) -> None:
     def say(address: str) -> None:
         print(f"{count}: {address}  (Ctrl-C stops it)", flush=True)
 
-    launch(page, host=arguments.host, port=arguments.port, started=say)
+    with _pushed(arguments):
+        launch(page, host=arguments.host, port=arguments.port, started=say)
+
+
+def _pushed(arguments: DemoArguments) -> AbstractContextManager[None]:
+    """What is flagged goes to the Hub as well, if it is to."""
+    if arguments.flag_dataset is None:
+        return nullcontext()
+    from hfcls.hub.flagged import pushed_folder
+
+    folder = Path(str(arguments.flag_dir)).expanduser()
+    return pushed_folder(folder, arguments.flag_dataset, say=lambda text: print(text, file=sys.stderr))

@@ -77,17 +77,19 @@ CSS = f"""
 .curve { margin: 18px 0 0; --muted: var(--quiet); }
 .curve svg { display: block; width: 100%; margin: 0 auto; font-size: 12px; fill: currentColor; }
 
-.gallery { list-style: none; margin: 0; padding: 0; display: grid; gap: 12px;
+button.gallery-item, button.gallery-item * { width: 64px !important; height: 64px !important; }
+button.gallery-item img { object-fit: cover; }
+ul.gallery { list-style: none; margin: 0; padding: 0; display: grid; gap: 12px;
   grid-template-columns: repeat(auto-fill, minmax(132px, 1fr)); max-height: 560px; overflow-y: auto; }
-.gallery li { margin: 0; min-width: 0; display: flex; flex-direction: column; gap: 3px; font-size: 0.875rem;
+ul.gallery li { margin: 0; min-width: 0; display: flex; flex-direction: column; gap: 3px; font-size: 0.875rem;
   line-height: 1.3; }
-.gallery img { width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 8px; margin: 0;
+ul.gallery img { width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 8px; margin: 0;
   background: var(--track); }
-.gallery bdi { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden;
+ul.gallery bdi { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden;
   overflow-wrap: anywhere; }
-.gallery .share { font-variant-numeric: tabular-nums; padding: 0 6px; border-radius: 4px;
+ul.gallery .share { font-variant-numeric: tabular-nums; padding: 0 6px; border-radius: 4px;
   background: linear-gradient(var(--bar), var(--bar)) 0 / var(--share) 100% no-repeat var(--track); }
-.gallery small bdi { color: var(--quiet); }
+ul.gallery small bdi { color: var(--quiet); }
 
 .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 10px; margin: 12px 0; }
 .facts div { background: var(--track); border-radius: 8px; padding: 8px 12px; min-width: 0; }

@@ -273,3 +273,9 @@ def test_without_any_model(browser, tmp_path: Path):
     with running_page(space, tmp_path) as empty, looking_at(browser, empty.url, width=390) as tab:
         assert "hfcls train --dataset_name digits" in tab.wait_for_selector(".sentence.problem").inner_text()
         assert not tab.locator("input[type=file]").count()
+
+
+def test_a_drawing_is_answered(browser, page: Page):
+    with looking_at(browser, page.url, width=390) as tab:
+        tab.locator("button.gallery-item").nth(1).click()
+        tab.wait_for_selector(".answer li")

@@ -11,7 +11,7 @@ from hfcls.serving.explanations import Explanation, data_uri, list_methods
 from hfcls.serving.jobs import Job
 from hfcls.serving.limits import TOP_K
 from hfcls.serving.predictor import Answer
-from hfcls.serving.tabs.picture import build_picture
+from hfcls.serving.tabs.picture import build_examples, build_picture
 
 _INVITATION = "Drop, paste or photograph a picture to see what it is taken for."
 _WHY = "Choose how to look into the model, and press Explain."
@@ -26,6 +26,7 @@ def build(gradio: Any, desk: Desk, model: Any) -> Any:
     with gradio.Row(equal_height=False):
         with gradio.Column(min_width=300):
             picture = build_picture(gradio)
+            build_examples(gradio, picture)
         with gradio.Column(min_width=300):
             panel = gradio.HTML(sentence_html(_INVITATION), container=True, padding=False, min_height=120)
     with gradio.Column(visible=False, elem_classes="why") as why:
