@@ -1,13 +1,32 @@
 """What travels between the floors: the image specification and the predictions."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hfcls.errors import UserError
+from hfcls.errors import UserError, suggest
+
+
+def find_class(class_names: Sequence[str], name: str) -> int:
+    """The index of the class of that name, or of the only one that has it among the names that commas part.
+
+    Raises:
+        UserError: there is none, or more than one; the message proposes others.
+    """
+    if name in class_names:
+        return class_names.index(name)
+    parts = [(part.strip(), index) for index, whole in enumerate(class_names) for part in whole.split(",")]
+    found = [index for part, index in parts if part.casefold() == name.strip().casefold()]
+    if len(set(found)) == 1:
+        return found[0]
+    some = "; ".join([repr(one) for one in class_names[:3]] + (["..."] if len(class_names) > 3 else []))
+    close = suggest(name, [*class_names, *(part for part, _ in parts)])
+    which = "which several classes are called" if found else "which the model does not know"
+    raise UserError(f"The class is {name[:80]!r}, {which}.{close} It knows {len(class_names):,} classes: {some}.")
 
 
 @dataclass(frozen=True)

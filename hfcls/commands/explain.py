@@ -114,6 +114,8 @@ def _check(model: str, arguments: ExplainArguments, data: DataArguments, images:
     """What can be said before anything heavy is imported; returns where the explanations go."""
     if images and data.dataset_name is not None:
         raise UserError(f"{images[0]!r} and --dataset_name both say what to explain: give one of them.")
+    if model.startswith((".", "/", "~", "runs/")) and not Path(model).expanduser().exists():
+        raise UserError(f"The model {model} does not exist: expected a run directory, a checkpoint or a Hub id.")
     if not images and data.dataset_name is None and not (Path(model) / "run.yaml").is_file():
         raise UserError(
             f"Nothing to explain: {model} is no run with a test split of its own; give IMAGE [IMAGE ...] or "
@@ -187,12 +189,9 @@ def _default_output(model: str, images: list[str], dataset_name: str | None) -> 
 
 def _target(name: str | None, class_names: tuple[str, ...]) -> int | None:
     """Index of the class of that name."""
-    if name is None:
-        return None
-    if name in class_names:
-        return class_names.index(name)
-    few = f"{', '.join(class_names[:5])}{' ...' if len(class_names) > 5 else ''}"
-    raise UserError(f"--target is {name!r}, which the model does not know.{suggest(name, class_names)} It knows {few}.")
+    from hfcls.structures import find_class
+
+    return None if name is None else find_class(class_names, name)
 
 
 def _images(
@@ -241,8 +240,8 @@ def _resumed(new: Any, old: Any, output: Path) -> Any:
     for name, value in new.settings.items():
         if old.settings.get(name) != value:
             raise UserError(
-                f"{output} was made with another {name} ({old.settings.get(name)}, now {value}): give the same, or "
-                "start anew with --overwrite."
+                f"{output} was made with another {name} ({_told(old.settings.get(name))}, now {_told(value)}): give the "
+                "same, or start anew with --overwrite."
             )
     # What failed is tried again: a package may be there now.
     new.images = [image for image in old.images if image.error is None]
@@ -250,6 +249,11 @@ def _resumed(new: Any, old: Any, output: Path) -> Any:
         image.maps = [one for one in image.maps if one.error is None]
     new.methods = list(dict.fromkeys([*old.methods, *new.methods]))
     return new
+
+
+def _told(value: Any) -> str:
+    """A setting for people."""
+    return "not given" if value is None else {True: "yes", False: "no"}.get(value, str(value))
 
 
 def _open(output: Path, *, overwrite: bool) -> None:
@@ -303,8 +307,17 @@ def _whatever_ends_it(album: Any, output: Path) -> Iterator[None]:
             f"Stopped after {maps:,} maps, all kept: {page}. The same command with --resume goes on."
         ) from None
     if not any(one.error is None for _, one in album.maps()):
+        _forget(output)
         raise UserError(why_nothing(album))
     _write(album, output, say=True)
+
+
+def _forget(output: Path) -> None:
+    """Nothing was explained: what is left would only stand in the way of the next try."""
+    (output / "explanations.json").unlink(missing_ok=True)
+    for folder in (output / "pictures", output):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _write(album: Any, output: Path, *, say: bool = False) -> Path:

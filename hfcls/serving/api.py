@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from hfcls.errors import UserError, suggest
+from hfcls.errors import UserError
 from hfcls.serving.desk import BUG, Desk, Row, log_bug
 from hfcls.serving.doubt import describe_doubt
 from hfcls.serving.explanations import data_uri, list_methods
@@ -12,6 +12,7 @@ from hfcls.serving.limits import MAX_SECONDS, TOP_K
 from hfcls.serving.perturbing import build_perturbation
 from hfcls.serving.predictor import Answer
 from hfcls.serving.tabs.compare import describe_agreement
+from hfcls.structures import find_class
 
 
 def build_api(gradio: Any, desk: Desk) -> None:
@@ -131,7 +132,7 @@ def _offer_explanations(gradio: Any, desk: Desk, first: str) -> None:
             raise UserError(f"seconds is a number above 0 and up to {MAX_SECONDS:g}.")
         if not _is_number(opacity, 0, 1):
             raise UserError("opacity is a number from 0 to 1.")
-        target = _index_of(label, desk.predictor(model).classifier.class_names) if label else None
+        target = find_class(desk.predictor(model).classifier.class_names, str(label)) if label else None
         found = desk.explain(model, image, method=method, target=target, seconds=float(seconds))
         heatmap = found.heatmap
         return {
@@ -209,7 +210,7 @@ def _offer_flags(gradio: Any, desk: Desk, first: str) -> None:
             label: name of the class that it shows, one of the model's.
             model: a title of `models`.
         """
-        return desk.keep(model, image, _index_of(label, desk.predictor(model).classifier.class_names))
+        return desk.keep(model, image, find_class(desk.predictor(model).classifier.class_names, str(label)))
 
     _offer(gradio, flag, "answers")
 
@@ -245,11 +246,3 @@ def _check_top_k(top_k: Any) -> None:
 
 def _is_number(value: Any, low: float, high: float) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
-
-
-def _index_of(label: Any, names: tuple[str, ...]) -> int:
-    if label not in names:
-        raise UserError(
-            f"Unknown class {str(label)[:80]!r}.{suggest(str(label), names)} The endpoint about lists them."
-        )
-    return names.index(label)

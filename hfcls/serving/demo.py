@@ -65,9 +65,8 @@ def launch(
         _, address, _ = _launch(demo, host, port, by_itself=started is None)
     except OSError as error:
         where = f"{host or '127.0.0.1'}:{port}" if port else host or "127.0.0.1"
-        raise UserError(
-            f"Nothing can listen at {where} ({_first_line(error)}): choose another --port or --host."
-        ) from None
+        why = "it is taken" if port and "GRADIO_SERVER_PORT" in str(error) else _first_line(error)
+        raise UserError(f"Nothing can listen at {where} ({why}): choose another --port or --host.") from None
     if started is not None:
         try:
             started(address)

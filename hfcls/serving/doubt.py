@@ -28,7 +28,7 @@ def describe_doubt(answer: Answer) -> tuple[str, str]:
     second, rest = top[1]
     ahead = share - rest
     if ahead < _CLOSE:
-        return "Undecided", f"“{name}” is only {_points(ahead)} ahead of “{second}”: take it as a guess between them."
+        return "Undecided", f"“{name}” is {_points(ahead)} ahead of “{second}”: take it as a guess between them."
     if share < 0.5:
         return "Unsure", f"“{name}” comes first, but the model holds it more likely than not to be something else."
     if share < _CLEAR:
@@ -39,13 +39,15 @@ def describe_doubt(answer: Answer) -> tuple[str, str]:
 def describe_limits(answer: Answer) -> str:
     """What no answer of such a model can say."""
     count = len(answer.class_names)
+    if answer.judged is not None and answer.judged.strange[0]:
+        return f"chooses among {count:,} classes, and nothing that it says of other pictures is worth much."
     if answer.trust is not None and answer.possible is not None:
         named = [f"“{name}”" for name in answer.possible[:_NAMED]]
         more = len(answer.possible) - len(named)
         held = " or ".join([*named, *([f"one of {more:,} more"] if more else [])]) or "none of them"
         return (
             f"chooses among {count:,} classes, and holds {held} possible: of pictures like the {answer.trust.n:,} that "
-            f"it was checked on, such a choice holds the right class in {answer.trust.conformal.coverage:.0%}."
+            f"it was checked on, such a choice holds the right class in {100 * answer.trust.conformal.coverage:g} %."
         )
     return f"chooses among {count:,} classes, whatever the picture shows: it cannot say “none of these”."
 

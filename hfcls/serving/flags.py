@@ -41,6 +41,8 @@ class FlagFolder:
         self.folder = folder
         self._max_count, self._max_bytes = max_count, max_bytes
         self._lock = Lock()
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"{folder} cannot be written: it is a file, and a folder is expected.")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if any(folder.iterdir()) and not (folder / TABLE).is_file():

@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -115,13 +115,21 @@ def build_menu(models: list[str], *, title: str | None = None, runs: Path = Path
     Raises:
         UserError: one of them cannot be offered, or there is none.
     """
-    offers = [_named_offer(model) for model in models] or find_runs(runs)
+    offers = _with_short_titles([_named_offer(model) for model in models]) or find_runs(runs)
     if not offers:
         raise UserError(
             f"No model is named, and the folder {runs} holds no trained one: expected `hfcls demo MODEL`, or "
             f"`hfcls train --dataset_name digits --architecture simple_cnn --output_dir {runs}/digits` first."
         )
     return Menu(title or Menu.title, "", {offer.title: offer for offer in offers})
+
+
+def _with_short_titles(offers: list[Offer]) -> list[Offer]:
+    """Directories by their last part, where that is enough to tell them apart: the rest is nobody's business."""
+    last = [offer.title if offer.on_hub else Path(offer.title).resolve().name for offer in offers]
+    return [
+        offer if last.count(name) > 1 else replace(offer, title=name) for offer, name in zip(offers, last, strict=True)
+    ]
 
 
 def _named_offer(model: str) -> Offer:

@@ -1,6 +1,5 @@
 """Small harms to a picture, by which one sees how firmly an answer stands."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -99,9 +98,9 @@ def build_perturbation(values: dict[str, Any]) -> Perturbation:
 
 
 def sweep(perturbation: Perturbation, dial: str, *, steps: int = 9) -> list[tuple[float, Perturbation]]:
-    """The same perturbation with one dial at evenly spaced strengths, from its lowest to its highest."""
+    """The same perturbation with one dial at even strengths from its lowest to its highest, its own among them."""
     limits = DIALS[dial]
-    strengths: Sequence[float] = np.linspace(limits.low, limits.high, steps).tolist()
+    strengths = sorted({*np.linspace(limits.low, limits.high, steps).tolist(), getattr(perturbation, dial)})
     changes: list[dict[str, Any]] = [{dial: strength} for strength in strengths]
     return [(strength, replace(perturbation, **change)) for strength, change in zip(strengths, changes, strict=True)]
 

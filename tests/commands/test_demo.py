@@ -69,7 +69,7 @@ def test_from_the_command_to_ctrl_c(tmp_path: Path):
             Image.new("RGB", (20, 20), (number * 60, 90, 30)).save(tmp_path / "x.png")
             said = client.predict(gradio_client.handle_file(str(tmp_path / "x.png")), label, api_name="/flag")
             assert said == f"Thank you: kept as “{label}”."
-        with pytest.raises(Exception, match="Unknown class 'cow'"):
+        with pytest.raises(Exception, match="The class is 'cow', which the model does not know"):
             client.predict(gradio_client.handle_file(str(tmp_path / "x.png")), "cow", api_name="/flag")
         taken = subprocess.run(
             [sys.executable, "-m", "hfcls", "demo", "--port", str(port)],

@@ -14,6 +14,7 @@ from hfcls.arguments import EXPLAINER_NAMES
 from hfcls.cli import main
 from hfcls.commands.explain import write_explanations
 from hfcls.commands.train import train
+from hfcls.errors import UserError
 from hfcls.explain import EXPLAINERS
 from hfcls.explain.faithfulness import MEASURES, UNEXPLAINED
 from hfcls.structures import Predictions
@@ -190,3 +191,15 @@ def test_errors_are_one_sentence(flags, expected, run: Path, photos: Path, tmp_p
     assert main(["explain", *words, "--use_cpu"]) == 2
     said = capsys.readouterr().err.strip().splitlines()
     assert expected in said[-1] and said[-1].startswith("hfcls: ")
+
+
+def test_classes_are_found_by_one_of_their_names():
+    from hfcls.structures import find_class
+
+    names = ("tench, Tinca tinca", "goldfish, Carassius auratus", "crane", "crane, bird")
+    assert find_class(names, "Tench") == 0 and find_class(names, "Carassius auratus") == 1
+    assert find_class(names, "crane") == 2  # by its whole name
+    with pytest.raises(UserError, match="several classes are called"):
+        find_class(("a, x", "b, x"), "x")
+    with pytest.raises(UserError, match="Did you mean 'tench'"):
+        find_class(names, "tenhc")

@@ -58,7 +58,7 @@ def test_explain(client, picture: Path):  # noqa: F811
     np.testing.assert_array_equal(opened(unlit["overlay"]), np.asarray(Image.open(picture)))
     for inputs, part in [
         (("tarot", ""), "Unknown explainer 'tarot'"),
-        (("grad-cam", "violet"), "Unknown class 'violet'"),
+        (("grad-cam", "violet"), "The class is 'violet', which the model does not know"),
         (("grad-cam", "", 0), "seconds"),
         (("grad-cam", "", 1e9), "seconds"),
         (("grad-cam", "", 60, 2), "opacity"),

@@ -9,14 +9,14 @@ def describe(album: Album, worth: Worth) -> str:
     """Of each method how many maps, how long one took and, where measured, what they are worth; what to believe."""
     values = {(row.method, row.measure): row.mean.value for row in worth.rows}
     measures = [name for name in MEASURES if any(measure == name for _, measure in values)]
-    lines = [f"{'':<22}{'maps':>6}{'seconds':>9}" + "".join(f"{MEASURES[name].title:>16}" for name in measures)]
+    lines = [f"{'':<22}{'maps':>6}{'seconds':>9}" + "".join(f"{MEASURES[name].title:>19}" for name in measures)]
     if measures:
-        lines.append(" " * 37 + "".join(f"{MEASURES[name].better + ' is better':>16}" for name in measures))
+        lines.append(" " * 37 + "".join(f"{MEASURES[name].better + ' is better':>19}" for name in measures))
     for name in dict.fromkeys([*album.methods, *(method for method, _ in values)]):
         made = [one for _, one in album.maps() if one.method == name and one.error is None]
         seconds = f"{sum(one.seconds for one in made) / len(made):.2f}" if made else ""
         cells = [f"{values[name, one]:.3f}" if (name, one) in values else "" for one in measures]
-        lines.append(f"{TITLES[name]:<22}{len(made) or '':>6}{seconds:>9}" + "".join(f"{cell:>16}" for cell in cells))
+        lines.append(f"{TITLES[name]:<22}{len(made) or '':>6}{seconds:>9}" + "".join(f"{cell:>19}" for cell in cells))
     return "\n".join([*(line.rstrip() for line in lines), "", *worth.sentences, *([""] if worth.sentences else [])])
 
 

@@ -25,6 +25,12 @@ def build(gradio: Any, desk: Desk, model: Any) -> Any:
         with gradio.Column(min_width=300, scale=2):
             panel = gradio.HTML(sentence_html(_INVITATION), container=True, padding=False, min_height=120)
 
+    def another(first: str, other: str) -> str:
+        """The model to compare with: another than the first, if there is one."""
+        return next((title for title in titles if title != first), other) if first == other else other
+
+    model.change(another, inputs=[model, second], outputs=second, show_progress="hidden", api_visibility="private")
+
     def show(first: str, other: str, upload: Any) -> Iterator[str]:
         """Both answers, or why there are none."""
         if upload is None:
