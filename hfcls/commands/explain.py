@@ -240,8 +240,8 @@ def _resumed(new: Any, old: Any, output: Path) -> Any:
     for name, value in new.settings.items():
         if old.settings.get(name) != value:
             raise UserError(
-                f"{output} was made with another {name} ({_told(old.settings.get(name))}, now {_told(value)}): give the "
-                "same, or start anew with --overwrite."
+                f"{output} was made with another {name} ({_told(old.settings.get(name))}, now {_told(value)}): "
+                "give the same, or start anew with --overwrite."
             )
     # What failed is tried again: a package may be there now.
     new.images = [image for image in old.images if image.error is None]

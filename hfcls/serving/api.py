@@ -1,5 +1,6 @@
 """The named endpoints: what the page can do, for `gradio_client` and for agents; their docstrings are its API page."""
 
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -8,11 +9,15 @@ from hfcls.errors import UserError
 from hfcls.serving.desk import BUG, Desk, Row, log_bug
 from hfcls.serving.doubt import describe_doubt
 from hfcls.serving.explanations import data_uri, list_methods
-from hfcls.serving.limits import MAX_SECONDS, TOP_K
+from hfcls.serving.jobs import Counter, Report
+from hfcls.serving.limits import AT_ONCE, MAX_SECONDS, MAX_WAITING, TOP_K
 from hfcls.serving.perturbing import build_perturbation
 from hfcls.serving.predictor import Answer
 from hfcls.serving.tabs.compare import describe_agreement
 from hfcls.structures import find_class
+
+# What a whole request of many pictures may take.
+_MANY_SECONDS = 300.0
 
 
 def build_api(gradio: Any, desk: Desk) -> None:
@@ -20,8 +25,9 @@ def build_api(gradio: Any, desk: Desk) -> None:
     titles = list(desk.menu.offers)
     first = titles[0] if titles else ""
     _offer_models(gradio, desk, first)
-    _offer_answers(gradio, desk, first, titles[1] if len(titles) > 1 else first)
-    _offer_explanations(gradio, desk, first)
+    long_work = Counter(at_once=AT_ONCE, waiting=2 * AT_ONCE, seconds=MAX_SECONDS)
+    _offer_answers(gradio, desk, first, titles[1] if len(titles) > 1 else first, long_work)
+    _offer_explanations(gradio, desk, first, long_work)
     _offer_perturbations(gradio, desk, first)
     if desk.flags is not None:
         _offer_flags(gradio, desk, first)
@@ -48,7 +54,7 @@ def _offer_models(gradio: Any, desk: Desk, first: str) -> None:
     _offer(gradio, about, "answers")
 
 
-def _offer_answers(gradio: Any, desk: Desk, first: str, second: str) -> None:
+def _offer_answers(gradio: Any, desk: Desk, first: str, second: str, long_work: Counter) -> None:
     from gradio import FileData
 
     def predict(image: FileData, model: str = first, top_k: int = TOP_K) -> dict[str, Any]:
@@ -87,7 +93,8 @@ def _offer_answers(gradio: Any, desk: Desk, first: str, second: str) -> None:
         """
         _check_top_k(top_k)
         rows: list[Row] = []
-        desk.answer_many(model, images, rows=rows)
+        with long_work.place():
+            desk.answer_many(model, images, rows=rows, report=_until(_MANY_SECONDS))
         return [
             {"file": row.name, "error": row.problem or None, **(_answer(row.answer, top_k) if row.answer else {})}
             for row in rows
@@ -95,10 +102,10 @@ def _offer_answers(gradio: Any, desk: Desk, first: str, second: str) -> None:
 
     _offer(gradio, predict, "answers")
     _offer(gradio, compare, "answers")
-    _offer(gradio, predict_many, "many")
+    _offer(gradio, predict_many, "long")
 
 
-def _offer_explanations(gradio: Any, desk: Desk, first: str) -> None:
+def _offer_explanations(gradio: Any, desk: Desk, first: str, long_work: Counter) -> None:
     from gradio import FileData
 
     def explainers(model: str = first) -> list[dict[str, Any]]:
@@ -133,7 +140,10 @@ def _offer_explanations(gradio: Any, desk: Desk, first: str) -> None:
         if not _is_number(opacity, 0, 1):
             raise UserError("opacity is a number from 0 to 1.")
         target = find_class(desk.predictor(model).classifier.class_names, str(label)) if label else None
-        found = desk.explain(model, image, method=method, target=target, seconds=float(seconds))
+        with long_work.place():
+            found = desk.explain(
+                model, image, method=method, target=target, seconds=float(seconds), report=_until(2 * seconds + 30)
+            )
         heatmap = found.heatmap
         return {
             "model": model,
@@ -148,7 +158,7 @@ def _offer_explanations(gradio: Any, desk: Desk, first: str) -> None:
         }
 
     _offer(gradio, explainers, "answers")
-    _offer(gradio, explain, "explanations")
+    _offer(gradio, explain, "long")
 
 
 def _offer_perturbations(gradio: Any, desk: Desk, first: str) -> None:
@@ -215,8 +225,19 @@ def _offer_flags(gradio: Any, desk: Desk, first: str) -> None:
     _offer(gradio, flag, "answers")
 
 
+def _until(seconds: float) -> Report:
+    """Ends work that has taken so long: whoever asked may have gone."""
+    end = time.monotonic() + seconds
+
+    def report(done: int, total: int | None = None) -> None:
+        if time.monotonic() > end:
+            raise UserError(f"This took longer than the {seconds:.0f} seconds that it may take here.")
+
+    return report
+
+
 def _offer(gradio: Any, action: Callable[..., Any], line: str) -> None:
-    """One endpoint: its errors are one sentence, and it waits in line with the page's own questions."""
+    """One endpoint: its errors are one sentence; light ones wait in line with the page's own questions."""
 
     @wraps(action)
     def answered(*inputs: Any) -> Any:
@@ -229,7 +250,9 @@ def _offer(gradio: Any, action: Callable[..., Any], line: str) -> None:
             raise gradio.Error(BUG, print_exception=False) from None
 
     # The annotations are read from the function, where they have to be types, not names.
-    gradio.api(answered, api_name=action.__name__, concurrency_id=line)
+    # Long work has a line of its own, at a counter that turns away who is too many.
+    limits = {"concurrency_limit": MAX_WAITING} if line == "long" else {}
+    gradio.api(answered, api_name=action.__name__, concurrency_id=line, **limits)
 
 
 def _answer(answer: Answer, top_k: int) -> dict[str, Any]:

@@ -17,10 +17,10 @@ _PICTURES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".
 _PICTURES |= {".svg": "svg+xml"}  # within an <img> a drawing runs nothing and loads nothing
 _FRONT = re.compile(r"\A---\r?\n.*?\n---\r?\n", re.DOTALL)
 # The two tags without attributes that fold a part of a card away, and a picture as cards write it.
-_FOLD = re.compile(r"<p>&lt;details&gt;\s*&lt;summary&gt;(.*?)&lt;/summary&gt;</p>", re.DOTALL)
+_FOLD = re.compile(r"<p>&lt;details&gt;\s*&lt;summary&gt;((?:(?!<p>).)*?)&lt;/summary&gt;</p>", re.DOTALL)
 _UNFOLD = re.compile(r"<p>&lt;/details&gt;</p>")
 _PLAIN_TAG = re.compile(r"&lt;(/?(?:br|sub|sup|code|kbd))&gt;")
-_COMMENT = re.compile(r"^<!--.*?-->", re.DOTALL | re.MULTILINE)
+_COMMENT = re.compile(r"^<!--", re.MULTILINE)
 _CODE = re.compile(r"(<pre>.*?</pre>|<code>.*?</code>)", re.DOTALL)
 _IMG = re.compile(r'<img src="([^"\s<>]*)" alt="([^"<>]*)"[^<>]*>')
 _BRACKETS = re.compile(r"[\\\[\]]")
@@ -55,7 +55,7 @@ def render_card(text: str, directory: Path | None = None) -> str:
     from markdown_it import MarkdownIt
 
     text = _IMG.sub(
-        lambda found: f"![{_BRACKETS.sub('', found[2])}](<{found[1]}>)", _COMMENT.sub("", _FRONT.sub("", text))
+        lambda found: f"![{_BRACKETS.sub('', found[2])}](<{found[1]}>)", _without_comments(_FRONT.sub("", text))
     )
     parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
     parser.add_render_rule("image", lambda self, tokens, index, *rest: _picture(tokens[index], directory))
@@ -64,6 +64,15 @@ def render_card(text: str, directory: Path | None = None) -> str:
     # What is shown as code stays as it is.
     html = "".join(part if number % 2 else _with_tags(part) for number, part in enumerate(_CODE.split(html)))
     return f'<div class="card">{html}</div>'
+
+
+def _without_comments(text: str) -> str:
+    """What stands between comments that begin a line; one without an end is no comment. In one pass."""
+    kept, place = [], 0
+    while (found := _COMMENT.search(text, place)) and (end := text.find("-->", found.end())) >= 0:
+        kept.append(text[place : found.start()])
+        place = end + 3
+    return "".join([*kept, text[place:]])
 
 
 def _with_tags(html: str) -> str:

@@ -77,7 +77,11 @@ class FlagFolder:
                 raise UserError("There is no more room for pictures: tell whoever runs this page.")
             place = folder_name(label)
             row = {"file_name": f"{place}/{name}", "label": utf8_text(label), "predicted": utf8_text(predicted)}
-            row |= {"score": f"{score:.6f}", "model": model, "time": datetime.now(UTC).isoformat(timespec="seconds")}
+            row |= {
+                "score": f"{score:.6f}",
+                "model": utf8_text(model),
+                "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            }
             try:
                 self._write(place, name, content, json.dumps(row, ensure_ascii=False))
             except OSError:
@@ -89,13 +93,20 @@ class FlagFolder:
         aside = self.folder / place / f".{name}.{os.getpid()}"
         aside.write_bytes(content)
         aside.replace(self.folder / place / name)
-        with (self.folder / TABLE).open("a", encoding="utf-8") as table:
-            table.write(f"{row}\n")
+        try:
+            with (self.folder / TABLE).open("a", encoding="utf-8") as table:
+                table.write(f"{row}\n")
+        except OSError:
+            (self.folder / place / name).unlink(missing_ok=True)
+            raise
 
 
 def folder_name(label: str) -> str:
-    """A folder's name for a class, safe on every system: the class's own where it can be, else one with a digest."""
-    if _PLAIN.fullmatch(label) and not _RESERVED.fullmatch(label) and label.isascii():
+    """A folder's name for a class, safe on every system: the class's own where it can be, else one with a digest.
+
+    Capital letters count as other than plain: on some systems ``Cat`` and ``cat`` are one folder.
+    """
+    if _PLAIN.fullmatch(label) and not _RESERVED.fullmatch(label) and label.isascii() and label == label.lower():
         return label
     words: Iterable[str] = re.findall(r"[A-Za-z0-9]+", label)
     start = "-".join(words)[:40].strip("-") or "class"

@@ -1,4 +1,7 @@
-"""What no request may ask of a page's server: addresses to be fetched, and bodies without end."""
+"""What no request may ask of a page's server: addresses to be fetched, bodies without end, a visit to be kept.
+
+Gradio's links to a visit would leave its pictures on the disk for ever.
+"""
 
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -36,6 +39,8 @@ class Gate:
             await self._app(scope, receive, send)
         elif _FETCHES.search(unquote(unquote(scope["path"]))):
             await _refuse(send, 403, b"No address is fetched.")
+        elif "deep_link" in unquote(scope["path"]) or b"deep_link" in scope.get("query_string", b""):
+            await _refuse(send, 403, b"Nothing of a visit is kept.")
         elif _length(scope) > (most := self._most(scope)):
             await _refuse(send, 413, b"The request is too large.")
         else:

@@ -2,9 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Event, Lock, Thread
+from threading import Event, Lock, Semaphore, Thread
 from typing import Generic, TypeVar
+
+from hfcls.errors import UserError
 
 Result = TypeVar("Result")
 Report = Callable[[int, int | None], None]
@@ -12,6 +15,7 @@ Report = Callable[[int, int | None], None]
 
 # How often a page hears of progress.
 _BEAT_SECONDS = 0.25
+_BUSY = "Too many ask for long work at the moment: try again in a minute."
 
 
 class Stopped(Exception):
@@ -81,16 +85,16 @@ class Job(Generic[Result]):
 
 
 class Jobs:
-    """The jobs of all visitors: one each, the newest."""
+    """The jobs of all visitors: one of each kind, the newest."""
 
     def __init__(self) -> None:
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[tuple[str, str], Job] = {}
         self._lock = Lock()
 
-    def run(self, visitor: str | None, work: Callable[[Report], Result]) -> Iterator[Job[Result]]:
-        """Starts work for a visitor, whose work before that is stopped; see `Job.run`."""
+    def run(self, visitor: str | None, kind: str, work: Callable[[Report], Result]) -> Iterator[Job[Result]]:
+        """Starts work for a visitor, whose work of that kind before is stopped; see `Job.run`."""
         job: Job[Result] = Job()
-        key = visitor or f"nobody {id(job)}"
+        key = (visitor or f"nobody {id(job)}", kind)
         with self._lock:
             before, self._jobs[key] = self._jobs.get(key), job
         if before is not None:
@@ -102,9 +106,43 @@ class Jobs:
                 if self._jobs.get(key) is job:
                     del self._jobs[key]
 
-    def stop(self, visitor: str | None) -> None:
-        """Stops a visitor's work, if there is any."""
+    def stop(self, visitor: str | None, kind: str | None = None) -> None:
+        """Stops a visitor's work of a kind, or of all kinds, if there is any."""
         with self._lock:
-            job = self._jobs.get(visitor or "")
-        if job is not None:
+            jobs = [job for key, job in self._jobs.items() if key[0] == visitor and kind in (None, key[1])]
+        for job in jobs:
             job.stop()
+
+
+class Counter:
+    """Where heavy questions of the API wait, so that they take no place from light ones.
+
+    Args:
+        at_once: how many are worked on.
+        waiting: how many may wait beside those.
+        seconds: that one waits at most.
+    """
+
+    def __init__(self, *, at_once: int, waiting: int, seconds: float):
+        self._places = Semaphore(at_once)
+        self._room = Semaphore(at_once + waiting)
+        self._seconds = seconds
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Holds a place.
+
+        Raises:
+            UserError: too many ask.
+        """
+        if not self._room.acquire(blocking=False):
+            raise UserError(_BUSY)
+        try:
+            if not self._places.acquire(timeout=self._seconds):
+                raise UserError(_BUSY)
+            try:
+                yield
+            finally:
+                self._places.release()
+        finally:
+            self._room.release()

@@ -1,6 +1,9 @@
 """A model's card and report on the page: readable, and nothing in them is obeyed."""
 
+import time
 from pathlib import Path
+
+import pytest
 
 from hfcls.serving.card_page import card_html, facts_html, render_card, report_html
 
@@ -63,3 +66,15 @@ def test_a_report_runs_nothing(tmp_path: Path):
 
 def test_facts_are_text():
     assert "<b>" not in facts_html({"Network": "<b>x</b>\x00"})
+
+
+@pytest.mark.parametrize("text", ["<!--\n", "<details>\n<summary>\n\n", "<details><summary>x\n\n"])
+def test_a_card_that_never_ends_takes_no_time(text: str):
+    begun = time.monotonic()
+    render_card(text * (200_000 // len(text)))
+    assert time.monotonic() - begun < 15  # quadratic: minutes
+
+
+def test_comments_are_left_out_and_open_ones_stay():
+    html = render_card("a\n\n<!-- hidden -->\n\nb\n\n<!-- open")
+    assert "hidden" not in html and "open" in html and ">a<" in html and ">b<" in html

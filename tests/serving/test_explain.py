@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hfcls.errors import UserError
-from hfcls.serving.jobs import Job, Jobs, Stopped
+from hfcls.serving.jobs import Counter, Job, Jobs, Stopped
 from hfcls.serving.predictor import Predictor
 from hfcls.serving.twin import build_twin
 from tests.serving.test_predictor import noise, save_model
@@ -84,7 +84,7 @@ def count_slowly(report) -> str:
 def test_a_job_tells_and_stops():
     jobs = Jobs()
     seen: list[int] = []
-    for job in jobs.run("somebody", count_slowly):
+    for job in jobs.run("somebody", "explain", count_slowly):
         seen.append(job.done)
         if job.done > 10:
             jobs.stop("somebody")
@@ -94,12 +94,12 @@ def test_a_job_tells_and_stops():
 
 def test_the_newest_job_of_a_visitor_wins():
     jobs = Jobs()
-    first = jobs.run("somebody", count_slowly)
+    first = jobs.run("somebody", "explain", count_slowly)
     old = next(first)
-    *_, new = jobs.run("somebody", lambda report: "new")
+    *_, new = jobs.run("somebody", "explain", lambda report: "new")
     *_, _ = first
     assert old.was_stopped and new.result == "new"
-    *_, other = jobs.run(None, lambda report: 1 / 0)
+    *_, other = jobs.run(None, "explain", lambda report: 1 / 0)
     assert isinstance(other.error, ZeroDivisionError) and not other.was_stopped
 
 
@@ -116,3 +116,11 @@ def test_a_job_ends_when_nobody_follows_it():
     next(steps)
     steps.close()
     assert ended.wait(2)
+
+
+def test_long_work_takes_no_more_than_its_places():
+    counter = Counter(at_once=1, waiting=1, seconds=0.2)
+    with counter.place(), pytest.raises(UserError, match="Too many ask"), counter.place():
+        pass  # waited in vain
+    with counter.place():
+        pass

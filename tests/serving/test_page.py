@@ -227,3 +227,9 @@ def test_many_at_once(page: Page, picture: Path):
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: post(page.url, question), range(24)))
     assert "predictions" in answers[0] and all(answer == answers[0] for answer in answers)
+
+
+def test_no_visit_is_kept(page: Page):
+    """Gradio's links to a visit would keep its pictures for ever."""
+    for path in ("gradio_api/deep_link?session_hash=x", "?deep_link=x", "gradio_api/%64eep_link"):
+        assert get(page.url, path)[0] == 403

@@ -61,7 +61,7 @@ def _connect(
         rows: list[Row] = []
         yield [sentence_html("Reading …", "busy"), gradio.skip(), gradio.skip(), gradio.update(visible=True)]
         steps = desk.jobs.run(
-            request.session_hash, lambda report: desk.answer_many(title, uploads, rows=rows, report=report)
+            request.session_hash, "many", lambda report: desk.answer_many(title, uploads, rows=rows, report=report)
         )
         for job in steps:
             if job.is_over:
@@ -77,7 +77,7 @@ def _connect(
 
     def halt(request: Request) -> None:
         """Ends the visitor's work."""
-        desk.jobs.stop(request.session_hash)
+        desk.jobs.stop(request.session_hash, "many")
 
     shared: dict[str, Any] = {
         "outputs": [said, gallery, table, stop],

@@ -59,7 +59,7 @@ def _connect_answer(
 
     def show(title: str, upload: Any, way: Any, request: Request) -> Iterator[list[Any]]:
         """What stands in the panel, one thing after the other; errors are sentences there."""
-        desk.jobs.stop(request.session_hash)
+        desk.jobs.stop(request.session_hash, "explain")
         hidden = gradio.update(visible=False)
         if upload is None:
             yield [sentence_html(_INVITATION), hidden, *rest]
@@ -130,6 +130,7 @@ def _connect_explanation(
         yield [sentence_html("Waiting for a turn …", "busy"), gradio.update(visible=False), gradio.update(visible=True)]
         steps = desk.jobs.run(
             request.session_hash,
+            "explain",
             lambda report: desk.explain(title, upload, method=way, target=index, report=report),
         )
         for job in steps:
@@ -141,7 +142,7 @@ def _connect_explanation(
 
     def halt(request: Request) -> None:
         """Ends the visitor's work."""
-        desk.jobs.stop(request.session_hash)
+        desk.jobs.stop(request.session_hash, "explain")
 
     ask.click(
         show_why,
