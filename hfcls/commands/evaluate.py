@@ -59,6 +59,7 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     from accelerate import Accelerator
 
     from hfcls.data.batches import BatchCollator
+    from hfcls.data.parts import read_parts
     from hfcls.data.pictures import Pictures
     from hfcls.data.transforms import Preprocessing
     from hfcls.evaluation.measure import headline_text, measure_split
@@ -79,7 +80,7 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     output = _output(name, values, arguments)
     directory = local_model(name, allow_pickle=arguments.allow_pickle)
     check_calibrating(name, arguments)
-    loaded, summary = _data(name, directory, values, arguments.split)
+    loaded, summary, named = _data(name, directory, values, arguments.split)
     accelerator = Accelerator(cpu=arguments.use_cpu)
     classifier = load_classifier(
         name,
@@ -92,6 +93,7 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     data = _in_order_of_model(loaded.splits[arguments.split], classifier, name)
     dataset = _dataset(data, loaded, preprocessing, classifier.class_names)
     first = accelerator.is_main_process
+    parts = read_parts(named, arguments.by, dataset.ids) if arguments.by else None
     if first:
         for notice in (*loaded.notices, *classifier.notices):
             print(f"note: {notice}", flush=True)
@@ -116,7 +118,7 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
         content |= {"model": name, "model_revision": commit}
     if first:
         predictions = Predictions.load(output / "predictions" / f"{arguments.split}.parquet")
-        measured |= trusted_figures(directory, classifier, predictions, arguments, data)
+        measured |= trusted_figures(directory, classifier, predictions, arguments, parts)
         write_json(output / f"{prefix}_results.json", flat)
         write_json(output / "metrics.json", content)
         write_json(output / "data.json", summary)
@@ -188,39 +190,42 @@ def _dataset(data: Any, loaded: Any, preprocessing: Any, class_names: tuple[str,
     return dataset
 
 
-def _data(model: str, directory: Path, values: dict[str, Any], split: str) -> tuple[Any, dict[str, Any]]:
+def _data(model: str, directory: Path, values: dict[str, Any], split: str) -> tuple[Any, dict[str, Any], Any]:
     """The data that the flags name; for a run without any, the run's own, compared with what it was.
 
     Args:
         model: as the user named it.
         directory: where it lies here.
+
+    Returns:
+        The data, what ``data.json`` says of it, and the flags that name it.
     """
     from dataclasses import replace
 
     from datasets import DatasetDict
 
     from hfcls.data.labelled import load_data
-    from hfcls.training.own_data import load_own_data
+    from hfcls.training.own_data import load_own_data, own_arguments
     from hfcls.training.run_directory import SETTINGS
 
-    if values.get("by"):
-        values = {**values, "group_column_name": values["by"]}
     given = [name for name in _DATA_FLAGS if values.get(name)]
     own = not given and (directory / SETTINGS).is_file()
     if not given and not own:
         raise UserError(f"No data: {model} is no run with splits of its own; give --test_dir or --dataset_name.")
     if own:
+        named = own_arguments(model, directory, values)
         loaded, summary = load_own_data(model, directory, values, split=split)
     else:
         # Of foreign data nothing is set apart: one split alone is what is to be evaluated, whatever its name.
-        loaded = load_data(only(DataArguments, values), splits_needed=())
+        named = only(DataArguments, values)
+        loaded = load_data(named, splits_needed=())
         if len(loaded.splits) == 1:
             (data,) = loaded.splits.values()
             loaded = replace(loaded, splits=DatasetDict({split: data}), origins={split: "given"})
         summary = loaded.summary()
     if split not in loaded.splits:
         raise UserError(f"The data has no {split} split, only {', '.join(loaded.splits)}: choose one with --split.")
-    return loaded, summary
+    return loaded, summary, named
 
 
 def _in_order_of_model(data: Any, classifier: Any, name: str) -> Any:
