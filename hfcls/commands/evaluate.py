@@ -17,6 +17,7 @@ examples:
   hfcls evaluate runs/photos --tta flip
   hfcls evaluate runs/photos --test_dir visits.csv --by hospital
   hfcls evaluate runs/photos --split validation --calibrate temperature
+  hfcls evaluate runs/photos --suite full --strangers near=other_flowers far=street_signs
   hfcls evaluate runs/first runs/second --test_dir new_photos
   hfcls evaluate google/vit-base-patch16-224 --dataset_name photos --split validation
   hfcls evaluate user/name@revision"""
@@ -65,6 +66,8 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     from hfcls.evaluation.measure import headline_text, measure_split
     from hfcls.evaluation.report import save_report
     from hfcls.evaluation.speed import measure_speed
+    from hfcls.evaluation.suite.start import check_suite, evaluate_suite
+    from hfcls.evaluation.suite.subject import keeping_features
     from hfcls.evaluation.trusting import check_calibrating, trust_text, trusted_figures
     from hfcls.explain.report_pictures import report_overlays
     from hfcls.files import write_json
@@ -80,8 +83,9 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     output = _output(name, values, arguments)
     directory = local_model(name, allow_pickle=arguments.allow_pickle)
     check_calibrating(name, arguments)
-    loaded, summary, named = _data(name, directory, values, arguments.split)
     accelerator = Accelerator(cpu=arguments.use_cpu)
+    check_suite(arguments, processes=accelerator.num_processes)
+    loaded, summary, named = _data(name, directory, values, arguments.split)
     classifier = load_classifier(
         name,
         directory=directory,
@@ -98,16 +102,17 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
         for notice in (*loaded.notices, *classifier.notices):
             print(f"note: {notice}", flush=True)
     collator = BatchCollator(preprocessing)
-    measured, flat = measure_split(
-        model,
-        dataset,
-        collator,
-        split=arguments.split,
-        output=output / "predictions" if first else None,
-        accelerator=accelerator,
-        batch_size=arguments.per_device_eval_batch_size,
-        num_workers=arguments.dataloader_num_workers,
-    )
+    with keeping_features(classifier, wanted=arguments.suite is not None) as kept:
+        measured, flat = measure_split(
+            model,
+            dataset,
+            collator,
+            split=arguments.split,
+            output=output / "predictions" if first else None,
+            accelerator=accelerator,
+            batch_size=arguments.per_device_eval_batch_size,
+            num_workers=arguments.dataloader_num_workers,
+        )
     prefix = "eval" if arguments.split == "validation" else arguments.split
     if arguments.tta != "none":
         measured["tta"] = flat[f"{prefix}_tta"] = arguments.tta
@@ -126,6 +131,26 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
         report = save_report(output, pictures=pictures, explain=report_overlays(classifier), figures=formats)
         print(f"\n{arguments.split:<10}  {headline_text(measured)}{trust_text(measured)}")
         print(f"\nresults     {output}\nreport      {report}")
+        if arguments.suite:
+            train = None if arguments.split == "train" else loaded.splits.get("train")
+            if train is not None:
+                ordered = _in_order_of_model(train, classifier, name)
+                train = _dataset(ordered, loaded, preprocessing, classifier.class_names)
+            page = evaluate_suite(
+                arguments,
+                model=name,
+                directory=directory,
+                classifier=classifier,
+                device=accelerator.device,
+                dataset=dataset,
+                train=train,
+                collator=collator,
+                predictions=predictions,
+                features=kept.features,
+                output=output,
+                source=loaded.source,
+            )
+            print(f"suite       {page}")
     return content
 
 
