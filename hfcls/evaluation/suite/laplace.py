@@ -24,7 +24,7 @@ def run(subject: Subject) -> dict[str, Any]:
         raise CannotDoError("the network's head is not one linear layer with a bias")
     fitted = LastLayerLaplace(known)
     answers = gather(_votes(fitted, subject))
-    row = measure_answers("Laplace approximation of the last layer", answers, subject, passes=1)
+    row = measure_answers(f"{MEMBERS} draws of the last layer (Laplace)", answers, subject, passes=1)
     found = {"n": len(subject.fresh), "rows": [row], "known": subject.train.n, "precision": fitted.precision}
     # The images that it was fitted on have passed for the scores of features.
     return {**found, "members": MEMBERS, "passes": 0}
