@@ -68,7 +68,7 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     from hfcls.evaluation.speed import measure_speed
     from hfcls.evaluation.suite.start import check_suite, evaluate_suite
     from hfcls.evaluation.suite.subject import keeping_features
-    from hfcls.evaluation.trusting import check_calibrating, trust_text, trusted_figures
+    from hfcls.evaluation.trusting import check_calibrating, check_known_trust, trust_text, trusted_figures
     from hfcls.explain.report_pictures import report_overlays
     from hfcls.files import write_json
     from hfcls.models import average_views, load_classifier
@@ -92,6 +92,7 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
         trust_remote_code=arguments.trust_remote_code,
         allow_pickle=arguments.allow_pickle,
     )
+    check_known_trust(directory, classifier.class_names, arguments)
     model = average_views(classifier.model, arguments.tta)
     preprocessing = Preprocessing(classifier.image_processor)
     data = _in_order_of_model(loaded.splits[arguments.split], classifier, name)
@@ -170,9 +171,7 @@ def _compare(models: list[str], values: dict[str, Any]) -> dict[str, Any]:
     if len(set(models)) < len(models):
         raise UserError("A model is named twice: name each once.")
     flags = {name: value for name, value in values.items() if name != "model"}
-    first = Path(models[0])
-    base = first if first.is_dir() else Path("runs") / models[0].replace("/", "--")
-    output = Path(values.get("output_dir") or base / "evaluation" / "comparison")
+    output = Path(values.get("output_dir") or _default_comparison(models, values))
     split = flags.get("split", "test")
     predictions = []
     for number, model in enumerate(models, start=1):
@@ -273,6 +272,15 @@ def _in_order_of_model(data: Any, classifier: Any, name: str) -> Any:
             f"{' ...' if len(classifier.class_names) > 5 else ''}."
         )
     return relabel(data, [-1 if index is None else index for index in matches], list(classifier.class_names))
+
+
+def _default_comparison(models: list[str], values: dict[str, Any]) -> Path:
+    """Beside the evaluations of the first model, named after all of them and the data."""
+    from hashlib import blake2b
+
+    own = _default_output(models[0], values)
+    others = "\0".join(str(Path(model).resolve()) if Path(model).is_dir() else model for model in models[1:])
+    return own.with_name(f"{own.name}-against-{blake2b(others.encode(), digest_size=3).hexdigest()}")
 
 
 def _default_output(model: str, values: dict[str, Any]) -> Path:

@@ -41,6 +41,18 @@ def check_calibrating(model: str, arguments: EvaluateArguments) -> None:
         raise UserError(f"--folded_dir {arguments.folded_dir} exists: choose a new place.")
 
 
+def check_known_trust(directory: Path, class_names: tuple[str, ...], arguments: EvaluateArguments) -> None:
+    """Whether what was learned before can be used, told before all images are worked through.
+
+    Raises:
+        UserError: it cannot be read, or there is none and nothing is to be learned.
+    """
+    if arguments.calibrate:
+        return
+    if load_trust(directory, class_names) is None and arguments.folded_dir:
+        raise UserError("--folded_dir needs a calibration: give --calibrate as well, or before.")
+
+
 def trusted_figures(
     directory: Path,
     classifier: Classifier,
@@ -68,8 +80,7 @@ def trusted_figures(
     if trust is not None and elsewhere and np.isfinite(predictions.known.logits).all():
         found["trust"] = measure_trust(predictions, trust)
     if arguments.folded_dir:
-        if trust is None:
-            raise UserError("--folded_dir needs a calibration: give --calibrate as well, or before.")
+        assert trust is not None  # see check_known_trust
         save_folded(classifier, trust, Path(arguments.folded_dir))
     if parts is not None:
         found["by"] = {"column": arguments.by, **measure_groups(predictions, parts)}

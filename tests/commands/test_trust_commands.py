@@ -157,6 +157,8 @@ def test_a_missing_or_damaged_file_is_one_sentence(run: Path, table: Path, capsy
     assert "write it anew with" in capsys.readouterr().err
     assert main([*asked, "--calibrated", "false"]) == 0
     (run / CALIBRATION).unlink()
+    assert main(["evaluate", str(run), "--use_cpu", "--folded_dir", str(run / "folded")]) == 2
+    assert "needs a calibration" in capsys.readouterr().err and not (run / "evaluation").exists()
     assert main([*asked, "--abstain_at_risk", "0.1"]) == 2
     assert "--calibrate temperature" in capsys.readouterr().err
     assert main(["evaluate", str(run), "--split", "validation", "--calibrate", "vector", "--use_cpu"]) == 0

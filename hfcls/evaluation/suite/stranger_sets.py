@@ -58,7 +58,8 @@ def named_strangers(places: list[str], preprocessing: Preprocessing, *, batch_si
         kind, path = (kind, path) if kind in _HOW else ("", place)
         images = load_images([path], DataArguments())
         data = images.data.select(range(min(MOST, len(images.data)))).cast_column("image", Image(decode=False))
-        name = Path(path).name or path
+        # Many files are called test.parquet.
+        name = "/".join(Path(path).parts[-2:]) if Path(path).is_file() else Path(path).name or path
         if any(one.name == name for one in found):
             name = f"{name} ({len(found) + 1})"
         batches = _Reader(path, data, preprocessing, batch_size)
