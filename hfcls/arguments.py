@@ -223,6 +223,16 @@ class EvaluateArguments:
     folded_dir: str | None = flag(
         help="write a copy of the model whose own logits are calibrated, for readers that know no calibration.json"
     )
+    suite: str | None = flag(
+        help="also measure how far the model can be trusted, on a page of its own: quick (calibration, sets of "
+        "classes, abstaining, strange images) needs one pass an image; full adds scores of features, dropout, several "
+        "views and a Laplace approximation beside the single network",
+        choices=("quick", "full"),
+    )
+    strangers: list[str] | None = flag(  # noqa: RUF009
+        help="for --suite: images that show none of the classes, as `hfcls predict` takes them; near=PATH or far=PATH "
+        "says how strange they are"
+    )
     output_dir: str | None = flag(help="where the results go; evaluation/DATA inside the model directory if left out")
     figures: list[str] | None = flag(  # noqa: RUF009
         help="also write the report's figures as files to report/figures, as svg, png or both",

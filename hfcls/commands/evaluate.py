@@ -17,6 +17,7 @@ examples:
   hfcls evaluate runs/photos --tta flip
   hfcls evaluate runs/photos --test_dir visits.csv --by hospital
   hfcls evaluate runs/photos --split validation --calibrate temperature
+  hfcls evaluate runs/photos --suite full --strangers near=other_flowers far=street_signs
   hfcls evaluate runs/first runs/second --test_dir new_photos
   hfcls evaluate google/vit-base-patch16-224 --dataset_name photos --split validation
   hfcls evaluate user/name@revision"""
@@ -59,12 +60,15 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     from accelerate import Accelerator
 
     from hfcls.data.batches import BatchCollator
+    from hfcls.data.parts import read_parts
     from hfcls.data.pictures import Pictures
     from hfcls.data.transforms import Preprocessing
     from hfcls.evaluation.measure import headline_text, measure_split
     from hfcls.evaluation.report import save_report
     from hfcls.evaluation.speed import measure_speed
-    from hfcls.evaluation.trusting import check_calibrating, trust_text, trusted_figures
+    from hfcls.evaluation.suite.start import check_suite, evaluate_suite
+    from hfcls.evaluation.suite.subject import keeping_features
+    from hfcls.evaluation.trusting import check_calibrating, check_known_trust, trust_text, trusted_figures
     from hfcls.explain.report_pictures import report_overlays
     from hfcls.files import write_json
     from hfcls.models import average_views, load_classifier
@@ -79,33 +83,37 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     output = _output(name, values, arguments)
     directory = local_model(name, allow_pickle=arguments.allow_pickle)
     check_calibrating(name, arguments)
-    loaded, summary = _data(name, directory, values, arguments.split)
     accelerator = Accelerator(cpu=arguments.use_cpu)
+    check_suite(arguments, processes=accelerator.num_processes)
+    loaded, summary, named = _data(name, directory, values, arguments.split)
     classifier = load_classifier(
         name,
         directory=directory,
         trust_remote_code=arguments.trust_remote_code,
         allow_pickle=arguments.allow_pickle,
     )
+    check_known_trust(directory, classifier.class_names, arguments)
     model = average_views(classifier.model, arguments.tta)
     preprocessing = Preprocessing(classifier.image_processor)
     data = _in_order_of_model(loaded.splits[arguments.split], classifier, name)
     dataset = _dataset(data, loaded, preprocessing, classifier.class_names)
     first = accelerator.is_main_process
+    parts = read_parts(named, arguments.by, dataset.ids) if arguments.by else None
     if first:
         for notice in (*loaded.notices, *classifier.notices):
             print(f"note: {notice}", flush=True)
     collator = BatchCollator(preprocessing)
-    measured, flat = measure_split(
-        model,
-        dataset,
-        collator,
-        split=arguments.split,
-        output=output / "predictions" if first else None,
-        accelerator=accelerator,
-        batch_size=arguments.per_device_eval_batch_size,
-        num_workers=arguments.dataloader_num_workers,
-    )
+    with keeping_features(classifier, wanted=arguments.suite is not None) as kept:
+        measured, flat = measure_split(
+            model,
+            dataset,
+            collator,
+            split=arguments.split,
+            output=output / "predictions" if first else None,
+            accelerator=accelerator,
+            batch_size=arguments.per_device_eval_batch_size,
+            num_workers=arguments.dataloader_num_workers,
+        )
     prefix = "eval" if arguments.split == "validation" else arguments.split
     if arguments.tta != "none":
         measured["tta"] = flat[f"{prefix}_tta"] = arguments.tta
@@ -116,7 +124,7 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
         content |= {"model": name, "model_revision": commit}
     if first:
         predictions = Predictions.load(output / "predictions" / f"{arguments.split}.parquet")
-        measured |= trusted_figures(directory, classifier, predictions, arguments, data)
+        measured |= trusted_figures(directory, classifier, predictions, arguments, parts)
         write_json(output / f"{prefix}_results.json", flat)
         write_json(output / "metrics.json", content)
         write_json(output / "data.json", summary)
@@ -124,6 +132,26 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
         report = save_report(output, pictures=pictures, explain=report_overlays(classifier), figures=formats)
         print(f"\n{arguments.split:<10}  {headline_text(measured)}{trust_text(measured)}")
         print(f"\nresults     {output}\nreport      {report}")
+        if arguments.suite:
+            train = None if arguments.split == "train" else loaded.splits.get("train")
+            if train is not None:
+                ordered = _in_order_of_model(train, classifier, name)
+                train = _dataset(ordered, loaded, preprocessing, classifier.class_names)
+            page = evaluate_suite(
+                arguments,
+                model=name,
+                directory=directory,
+                classifier=classifier,
+                device=accelerator.device,
+                dataset=dataset,
+                train=train,
+                collator=collator,
+                predictions=predictions,
+                features=kept.features,
+                output=output,
+                source=loaded.source,
+            )
+            print(f"suite       {page}")
     return content
 
 
@@ -143,9 +171,7 @@ def _compare(models: list[str], values: dict[str, Any]) -> dict[str, Any]:
     if len(set(models)) < len(models):
         raise UserError("A model is named twice: name each once.")
     flags = {name: value for name, value in values.items() if name != "model"}
-    first = Path(models[0])
-    base = first if first.is_dir() else Path("runs") / models[0].replace("/", "--")
-    output = Path(values.get("output_dir") or base / "evaluation" / "comparison")
+    output = Path(values.get("output_dir") or _default_comparison(models, values))
     split = flags.get("split", "test")
     predictions = []
     for number, model in enumerate(models, start=1):
@@ -188,39 +214,42 @@ def _dataset(data: Any, loaded: Any, preprocessing: Any, class_names: tuple[str,
     return dataset
 
 
-def _data(model: str, directory: Path, values: dict[str, Any], split: str) -> tuple[Any, dict[str, Any]]:
+def _data(model: str, directory: Path, values: dict[str, Any], split: str) -> tuple[Any, dict[str, Any], Any]:
     """The data that the flags name; for a run without any, the run's own, compared with what it was.
 
     Args:
         model: as the user named it.
         directory: where it lies here.
+
+    Returns:
+        The data, what ``data.json`` says of it, and the flags that name it.
     """
     from dataclasses import replace
 
     from datasets import DatasetDict
 
     from hfcls.data.labelled import load_data
-    from hfcls.training.own_data import load_own_data
+    from hfcls.training.own_data import load_own_data, own_arguments
     from hfcls.training.run_directory import SETTINGS
 
-    if values.get("by"):
-        values = {**values, "group_column_name": values["by"]}
     given = [name for name in _DATA_FLAGS if values.get(name)]
     own = not given and (directory / SETTINGS).is_file()
     if not given and not own:
         raise UserError(f"No data: {model} is no run with splits of its own; give --test_dir or --dataset_name.")
     if own:
+        named = own_arguments(model, directory, values)
         loaded, summary = load_own_data(model, directory, values, split=split)
     else:
         # Of foreign data nothing is set apart: one split alone is what is to be evaluated, whatever its name.
-        loaded = load_data(only(DataArguments, values), splits_needed=())
+        named = only(DataArguments, values)
+        loaded = load_data(named, splits_needed=())
         if len(loaded.splits) == 1:
             (data,) = loaded.splits.values()
             loaded = replace(loaded, splits=DatasetDict({split: data}), origins={split: "given"})
         summary = loaded.summary()
     if split not in loaded.splits:
         raise UserError(f"The data has no {split} split, only {', '.join(loaded.splits)}: choose one with --split.")
-    return loaded, summary
+    return loaded, summary, named
 
 
 def _in_order_of_model(data: Any, classifier: Any, name: str) -> Any:
@@ -243,6 +272,15 @@ def _in_order_of_model(data: Any, classifier: Any, name: str) -> Any:
             f"{' ...' if len(classifier.class_names) > 5 else ''}."
         )
     return relabel(data, [-1 if index is None else index for index in matches], list(classifier.class_names))
+
+
+def _default_comparison(models: list[str], values: dict[str, Any]) -> Path:
+    """Beside the evaluations of the first model, named after all of them and the data."""
+    from hashlib import blake2b
+
+    own = _default_output(models[0], values)
+    others = "\0".join(str(Path(model).resolve()) if Path(model).is_dir() else model for model in models[1:])
+    return own.with_name(f"{own.name}-against-{blake2b(others.encode(), digest_size=3).hexdigest()}")
 
 
 def _default_output(model: str, values: dict[str, Any]) -> Path:

@@ -219,8 +219,14 @@ def _trust(directory: Path, names: tuple[str, ...], arguments: PredictArguments)
     from hfcls.uncertainty.trust import load_trust
 
     trust = load_trust(directory, names) if arguments.calibrated else None
+    if trust is not None and arguments.tta != "none":
+        # The mean over views is less sure than one view, and has other logits.
+        _note("calibration.json is about single views: with --tta nothing is scaled or judged by it.")
+        trust = None
     if arguments.abstain_at_risk is None:
         return trust, None
+    if not arguments.calibrated or arguments.tta != "none":
+        raise UserError("--abstain_at_risk goes by calibration.json: leave --calibrated false and --tta out.")
     if trust is None:
         raise UserError(
             "--abstain_at_risk needs what was learned about the model's answers, calibration.json beside its weights: "

@@ -1,6 +1,7 @@
 """What a network makes of images, logits and features, in one pass."""
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,14 @@ from hfcls.uncertainty.strangers import Known, Seen
 
 
 def observe(
-    model: nn.Module, batches: Iterable[Any], *, device: torch.device, description: str = "Looking", quiet: bool = False
+    model: nn.Module,
+    batches: Iterable[Any],
+    *,
+    device: torch.device,
+    description: str = "Looking",
+    quiet: bool = False,
+    total: int | None = None,
+    features: bool = True,
 ) -> Seen:
     """Logits and features of every image, in float32.
 
@@ -22,16 +30,20 @@ def observe(
         batches: of ``pixel_values (N, C, H, W)``, as tensors or in a mapping.
         device: where it runs.
         quiet: no progress bar (nor is there one without a terminal).
+        total: how many batches there are, where it is known.
+        features: keep them; without, any classifier will do.
     """
     logits: list[np.ndarray] = []
-    features: list[np.ndarray] = []
-    bar = tqdm(batches, desc=description, unit="batch", disable=quiet or None, leave=False)
-    with torch.inference_mode(), kept_features(model) as seen:  # type: ignore[arg-type]
+    kept: list[np.ndarray] = []
+    bar = tqdm(batches, desc=description, unit="batch", disable=quiet or None, leave=False, total=total)
+    keeping: Any = kept_features(model) if features else nullcontext([])  # type: ignore[arg-type]
+    with torch.inference_mode(), keeping as seen:
         for batch in bar:
             values = batch if isinstance(batch, torch.Tensor) else batch["pixel_values"]
             logits.append(model(pixel_values=values.to(device)).logits.float().cpu().numpy())
-            features.append(seen.pop().float().cpu().numpy())
-    return Seen(np.concatenate(logits), np.concatenate(features))
+            kept += [one.float().cpu().numpy() for one in seen]
+            seen.clear()
+    return Seen(np.concatenate(logits), np.concatenate(kept) if features else None)
 
 
 def known_of(model: nn.Module, seen: Seen, labels: np.ndarray) -> Known:

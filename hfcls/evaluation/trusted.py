@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 
 from hfcls.errors import UserError
+from hfcls.metrics.samples import Samples
 from hfcls.structures import Predictions
 from hfcls.uncertainty.calibration import measure_calibration
 from hfcls.uncertainty.conformal import measure_sets
 from hfcls.uncertainty.rejection import Abstention, compute_risk_coverage
+from hfcls.uncertainty.scaling import Scaling
 from hfcls.uncertainty.trust import Trust, draws_of
 
 # The shares of answers of which the error is told.
@@ -23,8 +25,9 @@ def measure_trust(predictions: Predictions, trust: Trust) -> dict[str, Any]:
         trust: learned elsewhere.
 
     Returns:
-        ``calibration`` (``before`` and ``after``, see `measure_calibration`), ``sets``, ``abstaining`` (``aurc``,
-        ``excess_aurc``, and ``risk`` by share of answers), ``strange``: the share held strange.
+        ``learned_from``, ``scaling``, ``calibration`` (``before`` and ``after``, see `measure_calibration`), ``sets``,
+        ``abstaining`` (``aurc``, ``excess_aurc``, and ``risk`` by share of answers), ``strange``: the share held
+        strange.
     """
     known = predictions.known
     judged = trust.judge(known.logits, draws_of(known.ids))
@@ -34,7 +37,9 @@ def measure_trust(predictions: Predictions, trust: Trust) -> dict[str, Any]:
     at = np.searchsorted(curve.coverage, np.array(COVERAGES) - 1e-12)
     risk = dict(zip(map(str, COVERAGES), curve.risk[at].tolist(), strict=True))
     return {
-        "scaling": trust.scaling.to_json(),
+        "learned_from": {"split": trust.split, "n": trust.n},
+        # None where it is in the weights already.
+        "scaling": None if trust.folded else trust.scaling.to_json(),
         "calibration": {"before": measure_calibration(known), "after": measure_calibration(scaled)},
         "sets": {
             "method": trust.conformal.method,
@@ -44,6 +49,18 @@ def measure_trust(predictions: Predictions, trust: Trust) -> dict[str, Any]:
         "abstaining": {"aurc": curve.area, "excess_aurc": curve.excess_area, "risk": risk},
         "strange": float(judged.strange.mean()),
     }
+
+
+def scaled_samples(predictions: Predictions | None, trust: dict[str, Any] | None) -> Samples | None:
+    """The predictions with scaled logits; None where there are none, or nothing is scaled.
+
+    Args:
+        trust: as `measure_trust` gave it.
+    """
+    if predictions is None or not trust or not trust["scaling"]:
+        return None
+    scaling = Scaling.from_json(trust["scaling"], len(predictions.class_names))
+    return Samples(scaling.scale(predictions))
 
 
 def choose_abstention_of(trust: Trust, risk: float) -> tuple[Abstention, str]:

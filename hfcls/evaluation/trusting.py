@@ -1,5 +1,6 @@
 """What an evaluation learns and says of trust: calibration, groups, and a copy of the model that is calibrated."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,6 @@ import numpy as np
 import torch
 
 from hfcls.arguments import EvaluateArguments
-from hfcls.data.reading import texts_of
 from hfcls.data.transforms import Preprocessing
 from hfcls.errors import UserError
 from hfcls.evaluation.comparing import measure_groups
@@ -16,7 +16,7 @@ from hfcls.evaluation.trusted import measure_trust
 from hfcls.models import Classifier, save_classifier
 from hfcls.models.folding import fold_scaling
 from hfcls.structures import Predictions
-from hfcls.uncertainty.trust import Trust, draws_of, fit_trust, load_trust
+from hfcls.uncertainty.trust import CALIBRATION, Trust, draws_of, fit_trust, load_trust
 
 # Fewer say nothing of the rest.
 FEWEST = 20
@@ -30,14 +30,35 @@ def check_calibrating(model: str, arguments: EvaluateArguments) -> None:
     """
     if arguments.calibrate and not Path(model).is_dir():
         raise UserError(f"--calibrate writes beside the weights, and {model} is no directory: fetch it first.")
+    if arguments.calibrate and arguments.split == "train":
+        raise UserError(
+            "--calibrate on the images that the model learned from would find it too sure of itself: give --split "
+            "validation, or other images with --split test --test_dir."
+        )
     if arguments.calibrate and arguments.tta != "none":
         raise UserError("--calibrate is for the model's own answers: leave --tta out.")
     if arguments.folded_dir and Path(arguments.folded_dir).exists():
         raise UserError(f"--folded_dir {arguments.folded_dir} exists: choose a new place.")
 
 
+def check_known_trust(directory: Path, class_names: tuple[str, ...], arguments: EvaluateArguments) -> None:
+    """Whether what was learned before can be used, told before all images are worked through.
+
+    Raises:
+        UserError: it cannot be read, or there is none and nothing is to be learned.
+    """
+    if arguments.calibrate:
+        return
+    if load_trust(directory, class_names) is None and arguments.folded_dir:
+        raise UserError("--folded_dir needs a calibration: give --calibrate as well, or before.")
+
+
 def trusted_figures(
-    directory: Path, classifier: Classifier, predictions: Predictions, arguments: EvaluateArguments, data: Any
+    directory: Path,
+    classifier: Classifier,
+    predictions: Predictions,
+    arguments: EvaluateArguments,
+    parts: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Learns what was asked for, and measures what is known by now.
 
@@ -46,7 +67,7 @@ def trusted_figures(
         classifier: the same, loaded.
         predictions: of the split.
         arguments: what was asked for.
-        data: the split, with the column group where ``--by`` was given.
+        parts: of each sample the value in the column that ``--by`` names.
 
     Returns:
         ``trust`` where the model has a calibration that was learned elsewhere, ``by`` where parts were asked for.
@@ -55,14 +76,14 @@ def trusted_figures(
     if arguments.calibrate:
         learn_trust(directory, predictions, split=arguments.split, scaling=arguments.calibrate)
     trust = load_trust(directory, predictions.class_names)
-    if trust is not None and arguments.tta == "none" and trust.split != arguments.split:
+    elsewhere = trust is not None and arguments.tta == "none" and trust.split != arguments.split
+    if trust is not None and elsewhere and np.isfinite(predictions.known.logits).all():
         found["trust"] = measure_trust(predictions, trust)
     if arguments.folded_dir:
-        if trust is None:
-            raise UserError("--folded_dir needs a calibration: give --calibrate as well, or before.")
+        assert trust is not None  # see check_known_trust
         save_folded(classifier, trust, Path(arguments.folded_dir))
-    if arguments.by:
-        found["by"] = {"column": arguments.by, **measure_groups(predictions, texts_of(data, "group"))}
+    if parts is not None:
+        found["by"] = {"column": arguments.by, **measure_groups(predictions, parts)}
     return found
 
 
@@ -70,13 +91,15 @@ def learn_trust(directory: Path, predictions: Predictions, *, split: str, scalin
     """Fits ``calibration.json`` on predictions, and keeps it and them beside the model.
 
     Raises:
-        UserError: they are too few.
+        UserError: they are too few, or the model's outputs are not numbers.
     """
     if len(predictions.known) < FEWEST:
         raise UserError(
             f"{len(predictions.known)} images with known classes are too few to learn from how far answers can be "
             f"trusted: expected {FEWEST} or more."
         )
+    if not np.isfinite(predictions.known.logits).all():
+        raise UserError("Some of the model's outputs are not numbers: there is nothing to learn from them.")
     trust = fit_trust(predictions, split=split, draws=draws_of(predictions.ids), scaling=scaling)
     trust.save(directory)
     return trust
@@ -89,6 +112,8 @@ def learn_and_measure_trust(run_dir: Path, measured: dict[str, Any]) -> None:
         run_dir: with the predictions of what was measured.
         measured: by split, what ``metrics.json`` will hold; the test split gets ``trust``.
     """
+    # Of weights that are no more, where the run was resumed.
+    (run_dir / CALIBRATION).unlink(missing_ok=True)
     if "validation" not in measured or measured["validation"]["n"] < FEWEST:
         return
     files = {split: run_dir / "predictions" / f"{split}.parquet" for split in measured}

@@ -3,6 +3,7 @@
 To add a metric, write one function over a `Tally` in ``by_label`` or ``by_score`` and add one row to `METRICS`.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from hfcls.metrics.samples import Samples
 from hfcls.registry import Registry
 from hfcls.structures import Predictions
 
-__all__ = ["METRICS", "Measurement", "Metric", "compute_metrics", "compute_values", "flat_metrics"]
+__all__ = ["METRICS", "Measurement", "Metric", "compute_metrics", "compute_some", "compute_values", "flat_metrics"]
 
 _BRODERSEN = "Brodersen et al., The Balanced Accuracy and Its Posterior Distribution, ICPR 2010."
 _GORODKIN = "Gorodkin, Comparing two K-category assignments, Computational Biology and Chemistry 28, 2004."
@@ -101,6 +102,16 @@ def compute_values(predictions: Predictions) -> dict[str, float | None]:
     """
     tally = Tally(Samples(predictions))
     return {name: metric.measure(tally).value for name, metric in METRICS.items()}
+
+
+def compute_some(
+    predictions: Predictions, names: Iterable[str], *, resamples: int = 1000, seed: int = 0
+) -> dict[str, dict[str, Any]]:
+    """Some rows of `METRICS` with intervals, each as an entry of ``headline`` of `compute_metrics`."""
+    samples, chosen = Samples(predictions), {name: METRICS[name] for name in names}
+    tally = Tally(samples)
+    intervals = compute_intervals(chosen, samples, resamples=resamples, seed=seed)
+    return {name: _entry(metric.measure(tally), intervals.get(name)) for name, metric in chosen.items()}
 
 
 def compute_metrics(predictions: Predictions, *, resamples: int = 1000, seed: int = 0) -> dict[str, Any]:

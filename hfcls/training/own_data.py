@@ -27,8 +27,7 @@ def load_own_data(
     Raises:
         UserError: the data lies elsewhere, or has changed.
     """
-    own = _own_flags(model, read_settings(directory))
-    loaded = load_data(only(DataArguments, {**own, **values}))
+    loaded = load_data(own_arguments(model, directory, values))
     summary = loaded.summary()
     before = read_data_summary(directory)
     if before is not None and before["fingerprint"] != summary["fingerprint"]:
@@ -38,6 +37,11 @@ def load_own_data(
             "other data with --test_dir."
         )
     return loaded, summary
+
+
+def own_arguments(model: str, directory: Path, values: dict[str, Any]) -> DataArguments:
+    """The data flags of a run, where `values` has no others; see `load_own_data`."""
+    return only(DataArguments, {**_own_flags(model, read_settings(directory)), **values})
 
 
 def _own_flags(model: str, settings: dict[str, Any]) -> dict[str, Any]:

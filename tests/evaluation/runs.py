@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 import yaml
 
+from hfcls.evaluation.comparing import measure_groups
+from hfcls.evaluation.trusted import measure_trust
 from hfcls.metrics import compute_metrics
 from hfcls.structures import Predictions
+from hfcls.uncertainty.trust import draws_of, fit_trust
 
 XHTML = "{http://www.w3.org/1999/xhtml}"
 
@@ -32,6 +35,15 @@ def write_run(run: Path, **splits: Predictions) -> dict[str, Any]:
     return metrics
 
 
+def learn_trust(run: Path, metrics: dict[str, Any]) -> None:
+    """Adds what a calibration and a column of the data tell of the test split."""
+    validation, test = (Predictions.load(run / "predictions" / f"{one}.parquet") for one in ("validation", "test"))
+    trust = fit_trust(validation, split="validation", draws=draws_of(validation.ids))
+    metrics["splits"]["test"]["trust"] = measure_trust(test, trust)
+    parts = [f"hospital <{number % 3}>" for number in range(len(test))]
+    metrics["splits"]["test"]["by"] = {"column": "hospital & ward", **measure_groups(test, parts)}
+
+
 def make_run(run: Path, names: list[str], *, n: int = 400) -> dict[str, Any]:
     """Writes a run directory with all that a training leaves and returns its metrics."""
     metrics = write_run(run, validation=make_predictions(names, n // 2, seed=1), test=make_predictions(names, n))
@@ -40,6 +52,7 @@ def make_run(run: Path, names: list[str], *, n: int = 400) -> dict[str, Any]:
         "latency_p50_ms": 4.21, "latency_p99_ms": 6.9, "latency_images": 200, "peak_memory_mb": 812.5,
         "hardware": "2 CPU cores, x86_64",
     }  # fmt: skip
+    learn_trust(run, metrics)
     (run / "metrics.json").write_text(json.dumps(metrics))
     log: list[dict[str, Any]] = []
     for step in range(1, 101):

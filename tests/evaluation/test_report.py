@@ -15,14 +15,24 @@ from PIL import Image
 from hfcls.errors import UserError
 from hfcls.evaluation.formats import format_value
 from hfcls.evaluation.measured_run import label_classes, read_run
+from hfcls.evaluation.plots.abstaining import plot_risk_coverage
 from hfcls.evaluation.report import save_report
 from hfcls.evaluation.sections import SECTIONS
 from hfcls.evaluation.sections.mistakes import MAX_MISTAKES
 from hfcls.structures import Predictions
+from hfcls.uncertainty.rejection import compute_risk_coverage
 from tests.evaluation.runs import XHTML, make_predictions, make_run, numbers, parse, section, write_run
 
 HOSTILE = ["<script>alert(1)</script>", "a" * 200]
 HOSTILE += ["🦊‍🔥 \"quoted\" & 'more'", "العربية", "中文", "]]>--></svg>", "nul\x00 lone \udcff", "", "same", "same"]
+
+
+def leaves(content: Any) -> list[float]:
+    """Every number in a piece of JSON."""
+    if isinstance(content, dict | list):
+        inside = content.values() if isinstance(content, dict) else content
+        return [number for one in inside for number in leaves(one)]
+    return [content] if isinstance(content, int | float) else []
 
 
 def shown_as(value: float, text: str) -> bool:
@@ -54,6 +64,7 @@ def test_every_figure_is_one_of_metrics_json_or_of_the_predictions(tmp_path: Pat
     known += [row[name] for row in test["per_class"] for name in ("f1", "recall", "precision", "roc_auc", "pr_auc")]
     known += [*matrix.ravel(), *(matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)).ravel()]
     known += [*predictions.probabilities.ravel(), confidence.mean()]
+    known += [*leaves(test["trust"]), *leaves(test["by"]), *map(float, test["trust"]["abstaining"]["risk"])]
     known = np.unique([value for value in known if value is not None])
     thresholds = numbers(section(root, "thresholds")) if classes == 2 else []  # compared with counts made by hand below
     for value, text in numbers(root):
@@ -149,7 +160,7 @@ def test_each_section_stands_where_the_run_has_something_for_it(tmp_path: Path) 
     (tmp_path / "bare" / "metrics.json").write_text(json.dumps({"splits": {"validation": metrics["splits"]["test"]}}))
     html, root = parse(save_report(tmp_path / "bare"))
     headings = [heading.text for heading in root.iter(f"{XHTML}h2")]
-    assert headings == ["Confusion matrix", "Classes", "All metrics", "Data"]
+    assert headings == ["Confusion matrix", "Classes", "In doubt", "Parts of the images", "All metrics", "Data"]
     assert "predictions/validation.parquet is missing" in html
     assert "400 validation images, 2 classes" in html and "optimistic" in html
 
@@ -259,6 +270,7 @@ def test_the_figures_are_written_as_files(tmp_path: Path) -> None:
     page = save_report(tmp_path / "run", figures=("svg", "png"))
     files = {path.name: path for path in (page.parent / "figures").iterdir()}
     names = {"loss", "accuracy", "confusion", "classes", "roc", "precision-recall", "reliability", "confidence"}
+    names |= {"reliability-scaled", "risk-coverage"}
     assert files.keys() == {f"{name}.{kind}" for name in names for kind in ("svg", "png")}
     for name in names:
         text, root = parse(files[f"{name}.svg"])
@@ -314,3 +326,46 @@ def test_format_value(value: float | None, key: str, text: str) -> None:
 
 def test_labels_tell_equal_names_apart() -> None:
     assert label_classes(["cat", "same", "", "same"]) == ["cat", "same #1", "#2", "same #3"]
+
+
+def test_what_is_learned_of_trust_is_told(tmp_path: Path) -> None:
+    metrics = make_run(tmp_path / "run", ["cat", "dog", "emu"])
+    html, root = parse(save_report(tmp_path / "run"))
+    trust = metrics["splits"]["test"]["trust"]
+    assert f"one temperature, {trust['scaling']['temperature']:.2f}, learned from 200 validation images" in html
+    rows = {}
+    for row in section(root, "calibration").iter(f"{XHTML}tr"):
+        name, before, after = ("".join(cell.itertext()) for cell in row)
+        rows[name] = (before, after)
+    for when, place in (("before", 0), ("after", 1)):
+        assert shown_as(
+            trust["calibration"][when]["brier"], rows["Brier scoresquared error of all probabilities"][place]
+        )
+    abstaining = {
+        row[0][0].text if len(row[0]) else row[0].text: "".join(row[1].itertext())
+        for row in section(root, "trust").iter(f"{XHTML}tr")
+    }
+    assert shown_as(trust["abstaining"]["risk"]["0.9"], abstaining["90.0 %"])
+    worst = metrics["splits"]["test"]["by"]["groups"][0]
+    text = "".join(section(root, "parts").itertext())
+    assert f"Worst are the images of {worst['group']}: {format_value(worst['accuracy'])}" in text
+
+    # A copy whose weights hold the scaling is not scaled again, and what was measured without either has neither.
+    trust["scaling"] = None
+    (tmp_path / "run" / "metrics.json").write_text(json.dumps(metrics))
+    html, _ = parse(save_report(tmp_path / "run"))
+    assert "after scaling" not in html and "Sets of classes" in html
+    metrics["splits"]["test"].pop("trust")
+    metrics["splits"]["test"].pop("by")
+    (tmp_path / "run" / "metrics.json").write_text(json.dumps(metrics))
+    html, _ = parse(save_report(tmp_path / "run"))
+    assert "Sets of classes" not in html and "hospital" not in html and "Calibration" in html
+
+
+def test_the_risk_coverage_curve_is_right_by_hand() -> None:
+    # of four answers the surest is wrong: 1/1, 1/2, 1/3, 1/4
+    curve = compute_risk_coverage(np.array([0.9, 0.8, 0.7, 0.6]), np.array([False, True, True, True]))
+    svg = plot_risk_coverage(curve)
+    assert "AURC 0.5208" in svg and "1 of 4 are wrong" in svg
+    flawless = plot_risk_coverage(compute_risk_coverage(np.array([0.9, 0.8]), np.array([True, True])))
+    assert "nan" not in flawless and "AURC 0.0000" in flawless

@@ -55,6 +55,7 @@ def run(tmp_path: Path) -> Path:
     (root / "simple_cnn.py").write_text("X = 1\n")
     (root / "data.json").write_text(json.dumps({"source": str(photos), "dropped": [{"id": "/media/card/a b/1.png"}]}))
     (root / "metrics.json").write_text('{"accuracy": 0.5}')
+    (root / "calibration.json").write_text('{"n": 100}')
     state = {"best_model_checkpoint": f"{root}/checkpoint-7", "of": "images/second"}
     (root / "trainer_state.json").write_text(json.dumps(state))
     table = pa.table(
@@ -74,6 +75,7 @@ def test_only_what_belongs_there(run: Path):
     bundle = build_bundle(run, card=Card())
     assert set(bundle.files) == {
         *("README.md", "run.yaml", "config.json", "model.safetensors", "simple_cnn.py", "data.json", "metrics.json"),
+        "calibration.json",
         *("trainer_state.json", "predictions/test.parquet", "exports/model.onnx"),
     }
     assert any("exports/model.bin is left out" in notice for notice in bundle.notices)

@@ -11,12 +11,16 @@ from hfcls.pages.svg import Frame, compute_ticks, draw_legend, format_count, for
 _TICKS = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
 
 
-def plot_reliability(confidence: np.ndarray, correct: np.ndarray) -> str:
+def plot_reliability(
+    confidence: np.ndarray, correct: np.ndarray, *, name: str = "reliability", title: str = "Reliability diagram"
+) -> str:
     """Draws accuracy against confidence in the bins of the calibration error, with 95 % Wilson intervals.
 
     Args:
         confidence: (N,) largest probability of each image, in [0, 1].
         correct: (N,) bool.
+        name: identifier of the figure, unique in the page.
+        title: for those who hear it.
     """
     frame = Frame(
         (0.0, 1.0), (0.0, 1.0), _TICKS, _TICKS, "confidence", "accuracy", format_percent, x_format=format_percent
@@ -38,7 +42,7 @@ def plot_reliability(confidence: np.ndarray, correct: np.ndarray) -> str:
         body.append(f"<g><title>{escape(tip)}</title>{bar}{whisker}{dot}</g>")
     body.append(draw_legend([("perfectly calibrated", "muted", True)]))
     description = f"{ECE_BINS} bins; the largest gap between confidence and accuracy is {100 * worst:.1f} points."
-    return wrap_svg("reliability", "Reliability diagram", description, "".join(body))
+    return wrap_svg(name, title, description, "".join(body))
 
 
 def plot_confidence(confidence: np.ndarray, correct: np.ndarray, *, bins: int = 20) -> str:

@@ -13,10 +13,12 @@ from hfcls.evaluation.sections import (
     learning,
     metrics,
     mistakes,
+    parts,
     ranking,
     settings,
     speed,
     thresholds,
+    trust,
 )
 from hfcls.registry import Registry
 
@@ -30,6 +32,8 @@ SECTIONS: Registry[Section] = Registry(
         "ranking": Section("ROC and precision-recall", ranking.build),
         "thresholds": Section("Thresholds", thresholds.build),
         "calibration": Section("Calibration", calibration.build),
+        "trust": Section("In doubt", trust.build),
+        "parts": Section("Parts of the images", parts.build),
         "metrics": Section("All metrics", metrics.build),
         "speed": Section("Speed", speed.build),
         "data": Section("Data", data.build),

@@ -1,0 +1,42 @@
+"""What is gained where the classifier says nothing on what it is least sure of."""
+
+from typing import Any
+
+import numpy as np
+
+from hfcls.evaluation.suite.several import ORDERS
+from hfcls.evaluation.suite.subject import Subject
+from hfcls.evaluation.trusted import COVERAGES
+from hfcls.metrics.wilson import wilson_interval
+from hfcls.uncertainty.doubt import DOUBTS, Votes
+from hfcls.uncertainty.rejection import compute_risk_coverage, thin_out
+from hfcls.uncertainty.scaling import fit_temperature
+
+_POINTS = 400
+
+
+def run(subject: Subject) -> dict[str, Any]:
+    """The error of the surest answers, in the order of each doubt; on logits scaled by one temperature."""
+    fresh = fit_temperature(subject.fitting).scale(subject.fresh)
+    votes = Votes(fresh.probabilities[None])
+    correct = fresh.logits.argmax(axis=1) == fresh.labels
+    rows = []
+    for name in ORDERS:
+        curve = compute_risk_coverage(-DOUBTS[name](votes), correct)
+        at = np.searchsorted(curve.coverage, np.array(COVERAGES) - 1e-12)
+        risks = []
+        for share, place in zip(COVERAGES, at.tolist(), strict=True):
+            wrong, answered = int(curve.wrong[place]), int(curve.answered[place])
+            low, high = wilson_interval(wrong, answered)
+            risks.append({"share": share, "value": wrong / answered, "low": low, "high": high})
+        thin = thin_out(curve, _POINTS)
+        rows.append(
+            {
+                "doubt": name,
+                "aurc": curve.area,
+                "excess_aurc": curve.excess_area,
+                "risks": risks,
+                "curve": {"answered": thin.answered.tolist(), "wrong": thin.wrong.tolist()},
+            }
+        )
+    return {"n": len(fresh), "fitted_on": subject.fitted_on, "rows": rows, "passes": 0}

@@ -1,0 +1,92 @@
+"""The steps one after the other, each kept as soon as it is done; then the page."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from hfcls.errors import UserError
+from hfcls.evaluation.suite import STEPS, SUITES
+from hfcls.evaluation.suite.page import save_page
+from hfcls.evaluation.suite.step import CannotDoError
+from hfcls.evaluation.suite.subject import FEWEST, Subject
+from hfcls.files import write_json
+
+# In the directory of the suite, while it is not finished.
+SEEN = "seen"
+
+
+def run_suite(name: str, subject: Subject, directory: Path, *, source: str, say: Callable[[str], None] = print) -> Path:
+    """Does what is not yet done, and writes the page.
+
+    Args:
+        name: of ``SUITES``.
+        directory: where ``STEP.json`` and ``index.html`` go; a step whose file was made of the same is not done again.
+        source: of the images, in words.
+        say: told of each step.
+
+    Returns:
+        The page.
+
+    Raises:
+        UserError: the images are too few, or the network's outputs are not numbers.
+    """
+    if not np.isfinite(subject.predictions.logits).all():
+        raise UserError("--suite: some of the model's outputs are not numbers.")
+    if min(len(subject.fitting), len(subject.fresh)) < FEWEST:
+        raise UserError(
+            f"--suite: {len(subject.predictions)} images are too few: {FEWEST} or more to fit on and as many to "
+            "measure on are wanted."
+        )
+    found: dict[str, dict[str, Any]] = {}
+    bar = tqdm(SUITES[name], desc="Suite", unit="step", disable=subject.quiet or None, leave=False)
+    for step_name in bar:
+        step, file = STEPS[step_name], directory / f"{step_name}.json"
+        record = _record(subject, step.reads)
+        content = _kept(file, record)
+        if content is None:
+            content = {"record": record, "result": None, "reason": ""}
+            try:
+                content["result"] = step.run(subject)
+            except CannotDoError as error:
+                content["reason"] = str(error)
+            write_json(file, content)
+        elif content["result"] is not None:
+            say(f"suite       {step.title}: done before")
+        if content["reason"]:
+            say(f"suite       {step.title}: left out, {content['reason']}")
+        found[step_name] = content
+    page = save_page(directory / "index.html", found, suite=name, subject=subject, source=source)
+    shutil.rmtree(directory / SEEN, ignore_errors=True)
+    return page
+
+
+def _record(subject: Subject, reads: tuple[str, ...]) -> dict[str, Any]:
+    """What a result hangs on, ready for JSON."""
+    beside = {
+        "train": None if subject.train is None else subject.train.record,
+        "strangers": [[one.name, one.kind, one.record] for one in subject.strangers],
+    }
+    return {
+        **subject.record,
+        "split": subject.split,
+        "--per_device_eval_batch_size": subject.batch_size,
+        "the device": subject.device.type,
+        "torch": torch.__version__,
+        **{key: beside[key] for key in reads},
+    }
+
+
+def _kept(file: Path, record: dict[str, Any]) -> dict[str, Any] | None:
+    """What a file holds, if it was made of the same."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        same = content["record"] == record and content.keys() == {"record", "result", "reason"}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # not there, or cut short: it is made anew
+    return content if same else None

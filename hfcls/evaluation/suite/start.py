@@ -1,0 +1,142 @@
+"""From an evaluation to its suite: what is measured, what is fitted on, which strangers there are."""
+
+from collections.abc import Callable, Iterable
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Subset
+
+from hfcls.arguments import EvaluateArguments
+from hfcls.data.draws import uniform_draws
+from hfcls.data.transforms import Preprocessing
+from hfcls.errors import UserError
+from hfcls.evaluation.fingerprints import classifier_digest
+from hfcls.evaluation.suite.run import SEEN, run_suite
+from hfcls.evaluation.suite.stranger_sets import made_strangers, named_strangers
+from hfcls.evaluation.suite.subject import FEWEST, SEED, Subject, TrainImages
+from hfcls.models import Classifier
+from hfcls.structures import Predictions
+
+# Of the train split, as many as say enough of it.
+MOST_TRAIN = 10_000
+# Below zero: those from zero on belong to the augmentations.
+_STREAM = -21
+
+
+def check_suite(arguments: EvaluateArguments, *, processes: int) -> None:
+    """What can be said of the flags alone.
+
+    Raises:
+        UserError: they contradict each other.
+    """
+    if arguments.strangers is not None and not arguments.suite:
+        raise UserError("--strangers would have no effect without --suite.")
+    if arguments.suite and arguments.tta != "none":
+        raise UserError("--suite is for the model's own answers, and has views of its own: leave --tta out.")
+    if arguments.suite and processes > 1:
+        raise UserError("--suite runs in one process: start it without a launcher.")
+
+
+def evaluate_suite(
+    arguments: EvaluateArguments,
+    *,
+    model: str,
+    directory: Path,
+    classifier: Classifier,
+    device: torch.device,
+    dataset: Any,
+    train: Any,
+    collator: Any,
+    predictions: Predictions,
+    features: np.ndarray | None,
+    output: Path,
+    source: str,
+) -> Path:
+    """Runs the suite on what was just evaluated.
+
+    Args:
+        model, directory: of the model, as the user named it and where it lies here.
+        dataset: of the measured split.
+        train: of the train split, or None.
+        collator: from samples to batches.
+        predictions, features: of one pass over `dataset`.
+        output: of the evaluation; the suite's files go to ``suite/`` in it.
+        source: of the images, in words.
+
+    Returns:
+        The page.
+
+    Raises:
+        UserError: see `run_suite`; strangers that are not there.
+    """
+    preprocessing, size = Preprocessing(classifier.image_processor), arguments.per_device_eval_batch_size
+    images = dataset_digest(dataset)
+    validation = _validation(directory, arguments.split, classifier.class_names)
+    strangers = (
+        *named_strangers(arguments.strangers or [], preprocessing, batch_size=size),
+        *made_strangers(dataset, preprocessing, batch_size=size, record=images),
+    )
+
+    def batches_of(data: Any) -> Callable[[np.ndarray], Iterable[Any]]:
+        workers = arguments.dataloader_num_workers
+        return lambda rows: DataLoader(
+            Subset(data, rows.tolist()), batch_size=size, num_workers=workers, collate_fn=collator
+        )
+
+    subject = Subject(
+        name=Path(model).name if Path(model).exists() else model,
+        classifier=classifier,
+        device=device,
+        split=arguments.split,
+        predictions=predictions,
+        features=features,
+        batches=batches_of(dataset),
+        validation=validation,
+        train=None if train is None else _train_images(train, batches_of(train)),
+        strangers=strangers,
+        keep=output / "suite" / SEEN,
+        record={
+            "the model": classifier_digest(classifier),
+            "the images": images,
+            "the images to fit on": None if validation is None else _predictions_digest(validation),
+        },
+        batch_size=size,
+    )
+    return run_suite(str(arguments.suite), subject, output / "suite", source=source)
+
+
+def dataset_digest(dataset: Any) -> str:
+    """Of the ids, the labels and the contents of a split."""
+    digest = blake2b("\0".join(dataset.ids).encode("utf-8", "surrogatepass"), digest_size=16)
+    digest.update(np.ascontiguousarray(dataset.labels).tobytes())
+    digest.update(np.ascontiguousarray(dataset.keys).tobytes())
+    return digest.hexdigest()
+
+
+def _train_images(train: Any, batches: Callable[[np.ndarray], Iterable[Any]]) -> TrainImages:
+    """The train split, or 10,000 of its images, drawn by their contents."""
+    rows = np.arange(len(train))
+    if len(train) > MOST_TRAIN:
+        draws = uniform_draws(train.keys, seed=SEED, epoch=0, stream=_STREAM, count=1)[:, 0]
+        rows = np.sort(np.argsort(draws, kind="stable")[:MOST_TRAIN])
+    record = f"{dataset_digest(train)} {len(rows)}"
+    return TrainImages(len(rows), np.asarray(train.labels)[rows], lambda: batches(rows), record)
+
+
+def _validation(directory: Path, split: str, class_names: tuple[str, ...]) -> Predictions | None:
+    """The predictions of the run's own validation split, where they can be fitted on."""
+    file = directory / "predictions" / "validation.parquet"
+    if split == "validation" or not file.is_file():
+        return None
+    found = Predictions.load(file).known
+    fits = found.class_names == class_names and len(found) >= FEWEST and np.isfinite(found.logits).all()
+    return found if fits else None
+
+
+def _predictions_digest(predictions: Predictions) -> str:
+    digest = blake2b(np.ascontiguousarray(predictions.logits).tobytes(), digest_size=16)
+    digest.update(np.ascontiguousarray(predictions.labels).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,33 @@
+"""What a step of the suite is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hfcls.evaluation.suite.subject import Subject
+
+# A reason of several steps.
+WITHOUT_TRAIN = (
+    "it needs images that the network learned from, and there is no train split beside the measured one: name it with "
+    "--train_dir"
+)
+
+
+class CannotDoError(Exception):
+    """A step cannot be done with this network or this data; its text says why, for the page."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One row of ``STEPS``.
+
+    Attributes:
+        title: the heading.
+        run: from what is measured to what is found, ready for JSON; the same again whenever it is run. ``passes`` says
+            how many images went through the network for it, beyond the one pass of each measured image.
+        reads: what it hangs on beside the network, the split and what is fitted on: "train", "strangers".
+    """
+
+    title: str
+    run: Callable[[Subject], dict[str, Any]]
+    reads: tuple[str, ...] = ()
