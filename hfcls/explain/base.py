@@ -1,5 +1,6 @@
 """What all explainers share: the map that comes out, and the network as they see it."""
 
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -173,14 +174,19 @@ class OneByOne(Explainer):
         return (time.monotonic() - begun) / copies
 
 
+# The global generators are of the whole process, whichever model is explained.
+_GENERATORS = threading.RLock()
+
+
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """For libraries that draw from the global generators: seeded inside, afterwards as before."""
-    before = np.random.get_state()
-    with torch.random.fork_rng():
-        np.random.seed(seed % 2**32)
-        torch.manual_seed(seed)
-        try:
-            yield
-        finally:
-            np.random.set_state(before)
+    """For libraries that draw from the global generators: seeded inside, afterwards as before; one thread at a time."""
+    with _GENERATORS:
+        before = np.random.get_state()
+        with torch.random.fork_rng():
+            np.random.seed(seed % 2**32)
+            torch.manual_seed(seed)
+            try:
+                yield
+            finally:
+                np.random.set_state(before)

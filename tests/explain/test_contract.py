@@ -1,5 +1,7 @@
 """Every explainer on every family of networks."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ from hfcls.explain import (
     score_cam,
     shap_values,
 )
+from hfcls.explain.base import seeded
 from tests.explain.networks import CLASSES, build, photos
 
 FAMILIES = (
@@ -138,6 +141,27 @@ def test_a_seed_decides(method: str):
     if method != "shap":  # which draws only between equals
         other = explain_images(classifier, IMAGES[:1], method=method, passes=60, seed=4)[0]
         assert not np.array_equal(one.values, other.values)
+
+
+def test_two_threads_leave_the_generators_as_they_were():
+    """The second comes while the first is at work, and would keep the state that the first has made."""
+    np.random.seed(1)
+    before = np.random.get_state()[1].copy(), torch.random.get_rng_state()
+
+    def second():
+        with seeded(4):
+            drawn.append(np.random.random())
+
+    drawn: list[float] = []
+    with seeded(3):
+        other = threading.Thread(target=second)
+        other.start()
+        other.join(0.1)
+        drawn.append(np.random.random())
+    other.join()
+    assert drawn == [np.random.RandomState(seed).random() for seed in (3, 4)]
+    np.testing.assert_array_equal(np.random.get_state()[1], before[0])
+    assert torch.equal(torch.random.get_rng_state(), before[1])
 
 
 def test_what_cannot_be_explained_is_said():
