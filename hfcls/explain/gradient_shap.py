@@ -52,7 +52,7 @@ class GradientSHAP(OneByOne):
                 )
                 done += some
         if done < SAMPLES:
-            self.effort.complete = False
+            self.effort.cut_short()
         values = total / done
         found, difference = float(values.double().sum()), float(logits[0] - logits[1:].mean())
         return readable(values[0]), {"sum": found, "difference": difference, "delta": found - difference}

@@ -26,6 +26,7 @@ class Occlusion(OneByOne):
 
     title = "Occlusion"
     paper = "Zeiler, Fergus 2014, arXiv:1311.2901"
+    asks_only = True
     package = "captum"
 
     def explain(self, pixel_values: Tensor, target: int) -> tuple[Tensor, dict[str, float]]:
@@ -39,7 +40,7 @@ class Occlusion(OneByOne):
         wanted = count(height, width, window, step) + 1
         allowed = self.effort.affordable(wanted, pace=pace)
         if allowed < wanted:
-            self.effort.complete = False
+            self.effort.cut_short()
             window, step = plan(height, width, allowed - 1)
         self.effort.expect(count(height, width, window, step) + 1)
         values = Captum(lambda images: self.probability(images, target)).attribute(
