@@ -1,5 +1,6 @@
 """The maps against the reference libraries and against numbers by hand."""
 
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -252,6 +253,45 @@ def test_integrated_gradients_sum_up():
     assert facts["difference"] == pytest.approx(float(ends[0] - ends[1]), abs=1e-4)
     assert facts["sum"] == pytest.approx(facts["difference"], abs=0.02 * abs(facts["difference"]) + 0.01)
     assert facts["delta"] == pytest.approx(facts["sum"] - facts["difference"], abs=1e-5)
+
+
+class Squared(torch.nn.Module):
+    """The logit of the second class is the mean square of the pixels."""
+
+    def forward(self, pixel_values):
+        squares = pixel_values.square().mean(dim=(1, 2, 3))
+        return SimpleNamespace(logits=torch.stack([-squares, squares], dim=1))
+
+
+def test_gradient_shap_sums_up_from_the_colours_of_the_picture():
+    """An image of 1 and 3 has blank images of 1 and 3, not of 0: the mean square of the noisy image, 5 and the variance
+    of the noise, 0.1 ** 2, less that of the blanks, 1 to 9 and by their share about 5. From black it would be 5.01.
+    """
+    pixel_values = torch.ones(1, 3, 16, 16)
+    pixel_values[:, :, ::2] = 3
+    explainer = EXPLAINERS["gradient-shap"](Squared(), effort=Effort())
+    explainer.maps(pixel_values, torch.tensor([1]))
+    (facts,) = explainer.facts
+    blanks = explainer._blanks(pixel_values)  # type: ignore[attr-defined]
+    assert set(blanks.unique().tolist()) == {1.0, 3.0}
+    difference = 5 + 0.01 - float(blanks.square().mean())
+    assert facts["difference"] == pytest.approx(difference, abs=0.05)  # the noise of 768 numbers
+    # Of 64 samples, each between -4 and 4: three standard errors of what is drawn.
+    assert facts["sum"] == pytest.approx(difference, abs=1.5)
+    assert facts["delta"] == pytest.approx(facts["sum"] - facts["difference"])
+
+
+def test_gradient_shap_keeps_to_its_seconds():
+    class Slow(Squared):
+        def forward(self, pixel_values):
+            time.sleep(0.02 * len(pixel_values))
+            return super().forward(pixel_values)
+
+    effort = Effort(seconds=0.4)
+    pixel_values = torch.rand(1, 3, 16, 16)
+    EXPLAINERS["gradient-shap"](Slow(), effort=effort).maps(pixel_values, torch.tensor([1]))
+    # 20 passes; a pass may take longer than it was thought to, but no batch of 16 comes on top.
+    assert effort.spent <= 21 and effort.complete == [False]
 
 
 def test_occlusion_by_hand():
