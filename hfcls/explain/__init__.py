@@ -82,6 +82,7 @@ def explain_images(
         UserError: the method is unknown, does not suit the network, or needs a package that is not here; or there is
             no such layer, or no map of it.
     """
+    _check(EXPLAINERS[method], classifier.model, layer)  # before the images are resized
     preprocessing = Preprocessing(classifier.image_processor)
     return explain_pixels(
         classifier,
