@@ -3,18 +3,17 @@
 To add one, write a class derived from `Explainer` (for a class activation map from `CamExplainer`), and a row here.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from PIL.Image import Image
-from torch import nn
+from torch import Tensor, nn
 
 from hfcls.data.transforms import Preprocessing
 from hfcls.errors import UserError
 from hfcls.explain.attention_rollout import AttentionRollout
-from hfcls.explain.base import BATCH, Effort, EmptyMap, Explainer, Heatmap, Progress
+from hfcls.explain.base import BATCH, Effort, EmptyMap, Explainer, Heatmap, Progress, device_of, undisturbed
 from hfcls.explain.eigen_cam import EigenCAM
 from hfcls.explain.geometry import Frame, find_frame
 from hfcls.explain.grad_cam import GradCAM
@@ -28,7 +27,7 @@ from hfcls.explain.score_cam import ScoreCAM
 from hfcls.explain.shap_values import Shap
 from hfcls.extras import require
 from hfcls.models.architectures import Classifier
-from hfcls.models.cam_layer import name_of, no_weight_gradients
+from hfcls.models.cam_layer import name_of
 from hfcls.registry import Registry
 
 EXPLAINERS: Registry[type[Explainer]] = Registry(
@@ -48,7 +47,7 @@ EXPLAINERS: Registry[type[Explainer]] = Registry(
     },
 )
 
-__all__ = ["EXPLAINERS", "Effort", "EmptyMap", "Explainer", "Heatmap", "explain_images"]
+__all__ = ["EXPLAINERS", "Effort", "EmptyMap", "Explainer", "Heatmap", "explain_images", "explain_pixels"]
 
 
 def explain_images(
@@ -83,53 +82,91 @@ def explain_images(
         UserError: the method is unknown, does not suit the network, or needs a package that is not here; or there is
             no such layer, or no map of it.
     """
+    _check(EXPLAINERS[method], classifier.model, layer)  # before the images are resized
+    preprocessing = Preprocessing(classifier.image_processor)
+    return explain_pixels(
+        classifier,
+        [preprocessing.pixels(image) for image in images],
+        [find_frame(preprocessing, (image.height, image.width)) for image in images],
+        preprocessing=preprocessing,
+        method=method,
+        targets=targets,
+        seconds=seconds,
+        passes=passes,
+        seed=seed,
+        progress=progress,
+        layer=layer,
+    )
+
+
+def explain_pixels(
+    classifier: Classifier,
+    pixels: Sequence[Tensor],
+    frames: Sequence[Frame],
+    *,
+    preprocessing: Preprocessing,
+    method: str,
+    targets: Sequence[int] | None = None,
+    seconds: float | None = None,
+    passes: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+    layer: str | None = None,
+) -> list[Heatmap]:
+    """`explain_images` for images that are of the network's size already.
+
+    Args:
+        pixels: of each image uint8 (3, h, w), as `Preprocessing.pixels` makes them.
+        frames: where each lies in the image whose coordinates the map is to have.
+        preprocessing: of the classifier.
+    """
     explainer_class = EXPLAINERS[method]
     _check(explainer_class, classifier.model, layer)
-    if targets is not None and len(targets) != len(images):
-        raise ValueError(f"{len(images)} images, {len(targets)} targets.")
-    preprocessing = Preprocessing(classifier.image_processor)
-    effort = Effort(seconds=seconds, passes=passes, progress=progress, images=len(images))
+    if targets is not None and len(targets) != len(pixels):
+        raise ValueError(f"{len(pixels)} images, {len(targets)} targets.")
+    effort = Effort(seconds=seconds, passes=passes, progress=progress, images=len(pixels))
     explainer = explainer_class(classifier.model, effort=effort, seed=seed, layer=layer)
     found: list[Heatmap] = []
-    with _undisturbed(classifier.model):
-        for start in range(0, len(images), BATCH):
-            wanted = None if targets is None else targets[start : start + BATCH]
-            found += _explain(explainer, classifier, preprocessing, images[start : start + BATCH], method, wanted)
+    with undisturbed(classifier.model):
+        for start in range(0, len(pixels), BATCH):
+            part = slice(start, start + BATCH)
+            pixel_values = preprocessing.normalize(torch.stack(list(pixels[part])))
+            wanted = None if targets is None else targets[part]
+            found += _explain(explainer, classifier, pixel_values, frames[part], method, wanted)
     return found
 
 
 def _explain(
     explainer: Explainer,
     classifier: Classifier,
-    preprocessing: Preprocessing,
-    images: Sequence[Image],
+    pixel_values: Tensor,
+    frames: Sequence[Frame],
     method: str,
     targets: Sequence[int] | None,
 ) -> list[Heatmap]:
     """The maps of a batch."""
     effort, names = explainer.effort, classifier.class_names
-    spent, seconds = effort.spent, effort.seconds
+    spent, seconds, begun = effort.spent, effort.seconds, len(effort.complete)
     explainer.facts = []
-    device = next(classifier.model.parameters()).device
-    pixels = torch.stack([preprocessing.pixels(image) for image in images])
-    pixel_values = preprocessing.normalize(pixels).to(device)
+    pixel_values = pixel_values.to(device_of(classifier.model))
     wanted = _targets(explainer, pixel_values, targets)
     maps = explainer.maps(pixel_values, wanted).detach().float().cpu().numpy()
-    facts = explainer.facts or [{} for _ in images]
-    passes, seconds = (effort.spent - spent) // len(images), (effort.seconds - seconds) / len(images)
+    facts = explainer.facts or [{} for _ in frames]
+    complete = effort.complete[begun:] or [True] * len(frames)
+    passes, seconds = (effort.spent - spent) // len(frames), (effort.seconds - seconds) / len(frames)
     return [
         Heatmap(
-            _finish(values, find_frame(preprocessing, (image.height, image.width)), explainer, names[target]),
+            _finish(values, frame, explainer, names[target]),
             method=method,
             target=target,
             class_name=names[target],
             layer=explainer.layer,
             passes=passes,
             seconds=seconds,
-            complete=effort.complete,
+            complete=whole,
             facts=fact,
         )
-        for image, values, target, fact in zip(images, maps, wanted.tolist(), facts, strict=True)
+        for frame, values, target, fact, whole in zip(frames, maps, wanted.tolist(), facts, complete, strict=True)
     ]
 
 
@@ -140,6 +177,11 @@ def _check(explainer_class: type[Explainer], model: nn.Module, layer: str | None
         require(explainer_class.package, extra="explain")
     if layer is not None and not explainer_class.takes_layer:
         raise UserError(f"{title} does not look at a layer: leave out {layer!r}, or choose grad-cam.")
+    if not explainer_class.asks_only and not isinstance(model, nn.Module):
+        raise UserError(
+            f"{title} looks into the network, and {type(model).__name__} is not one of PyTorch: choose shap, lime or "
+            "occlusion, which only ask it."
+        )
     if not explainer_class.suits(model):
         asked = (
             "needs a transformer that attends to the whole image at once, such as ViT, DeiT, BEiT or DINOv2"
@@ -149,20 +191,7 @@ def _check(explainer_class: type[Explainer], model: nn.Module, layer: str | None
         raise UserError(f"{title} {asked}; this is {name_of(model)}. Choose another explainer, such as grad-cam.")
 
 
-@contextmanager
-def _undisturbed(model: nn.Module) -> Iterator[None]:
-    """The network is in eval mode, and its weights get no gradients; afterwards all is as before."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        with no_weight_gradients(model):
-            yield
-    finally:
-        for module in training:
-            module.training = True
-
-
-def _targets(explainer: Explainer, pixel_values: torch.Tensor, targets: Sequence[int] | None) -> torch.Tensor:
+def _targets(explainer: Explainer, pixel_values: Tensor, targets: Sequence[int] | None) -> Tensor:
     if targets is None:
         with torch.no_grad():
             return explainer.logits(pixel_values).argmax(dim=1)

@@ -14,6 +14,8 @@ from hfcls.models.cam_layer import name_of
 
 # Of transformers: every block attends from every place to every other, and the sequence keeps its length.
 FAMILIES = {"vit", "deit", "dinov2", "dinov2_with_registers", "beit", "vit_msn", "ijepa"}
+# Whose head reads the class token and, beside it, the mean of the patches.
+BOTH = {"dinov2", "dinov2_with_registers"}
 TIMM = (timm.models.vision_transformer.VisionTransformer, timm.models.beit.Beit, timm.models.eva.Eva)
 
 
@@ -22,7 +24,8 @@ class AttentionRollout(Explainer):
 
     In each block the mean attention of the heads A becomes (A + I) / 2, for what passes by on the residual path; the
     product of all blocks has in its row of the class token what that token has gathered from each patch. Where the
-    head reads the mean of the patches, it is the mean of their rows; of DeiT's two tokens, of both.
+    head reads the mean of the patches, it is the mean of their rows; of DeiT's two tokens, of both; of
+    DINOv2, whose head reads the class token beside the mean of the patches, half of each.
 
     It knows nothing of classes: the map is the same for all of them. One forward pass.
 
@@ -56,8 +59,8 @@ class AttentionRollout(Explainer):
                 f"{self.title} found {count} tokens where the image has {height} x {width} patches: this network does "
                 "not attend to the whole image at once. Choose grad-cam or shap."
             )
-        rows = _read(self.model, prefix)
-        return rolled[:, rows, prefix:].mean(dim=1).reshape(-1, height, width)
+        parts = [rolled[:, rows, prefix:].mean(dim=1) for rows in _read(self.model, prefix)]
+        return torch.stack(parts).mean(dim=0).reshape(-1, height, width)
 
     def _attentions(self, pixel_values: Tensor) -> list[Tensor]:
         """Of each block, the mean of its heads, (N, T, T)."""
@@ -145,14 +148,16 @@ def _grid(model: Any, pixel_values: Tensor) -> tuple[int, int]:
     return pixel_values.shape[2] // tall, pixel_values.shape[3] // wide
 
 
-def _read(model: Any, prefix: int) -> slice:
-    """Which tokens the classifier head reads."""
-    patches = slice(prefix, None)
+def _read(model: Any, prefix: int) -> list[slice]:
+    """Which tokens the classifier head reads: parts that count alike, each the mean of its tokens."""
+    token, patches = slice(0, 1), slice(prefix, None)
     if model.config.model_type == "timm_wrapper":
         network = model.timm_model
         if network.global_pool != "token" or prefix == 0:
-            return patches
-        return slice(0, 2 if hasattr(network, "head_dist") else 1)
+            return [patches]
+        return [slice(0, 2 if hasattr(network, "head_dist") else 1)]
+    if model.config.model_type in BOTH:
+        return [token, patches]
     if getattr(model.config, "use_mean_pooling", False) or prefix == 0:
-        return patches
-    return slice(0, 2 if hasattr(model, "distillation_classifier") else 1)
+        return [patches]
+    return [slice(0, 2 if hasattr(model, "distillation_classifier") else 1)]

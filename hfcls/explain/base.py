@@ -1,5 +1,6 @@
 """What all explainers share: the map that comes out, and the network as they see it."""
 
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -14,8 +15,21 @@ from torch import Tensor, nn
 
 from hfcls.errors import UserError
 from hfcls.explain.effort import Effort, Progress
+from hfcls.models.cam_layer import no_weight_gradients
 
-__all__ = ["BATCH", "Effort", "EmptyMap", "Explainer", "Heatmap", "Logits", "OneByOne", "Progress", "seeded"]
+__all__ = [
+    "BATCH",
+    "Effort",
+    "EmptyMap",
+    "Explainer",
+    "Heatmap",
+    "Logits",
+    "OneByOne",
+    "Progress",
+    "device_of",
+    "seeded",
+    "undisturbed",
+]
 
 # Changed images that go through the network together: more gain little on a CPU, and take memory.
 BATCH = 16
@@ -91,6 +105,7 @@ class Explainer(ABC):
         package: the optional package that it needs.
         needs: what the network must have: nothing, or attention of every place to every other.
         class_agnostic: whether the map is the same for all classes.
+        asks_only: whether it looks at answers alone, so that any callable will do for a network.
         takes_layer: whether it looks at one layer.
         facts: for each image, after `maps`, what there is to say beside the map.
     """
@@ -101,6 +116,7 @@ class Explainer(ABC):
     package: ClassVar[str | None] = None
     needs: ClassVar[Literal["", "attention"]] = ""
     class_agnostic: ClassVar[bool] = False
+    asks_only: ClassVar[bool] = False
     takes_layer: ClassVar[bool] = False
 
     def __init__(self, model: nn.Module, *, effort: Effort, seed: int = 0, layer: str | None = None):
@@ -174,13 +190,40 @@ class OneByOne(Explainer):
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """For libraries that draw from the global generators: seeded inside, afterwards as before."""
-    before = np.random.get_state()
-    with torch.random.fork_rng():
-        np.random.seed(seed % 2**32)
-        torch.manual_seed(seed)
-        try:
+def undisturbed(model: nn.Module) -> Iterator[None]:
+    """The network is in eval mode, and its weights get no gradients; afterwards all is as before."""
+    if not isinstance(model, nn.Module):
+        yield
+        return
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        with no_weight_gradients(model):
             yield
-        finally:
-            np.random.set_state(before)
+    finally:
+        for module in training:
+            module.training = True
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a network is; what has no parameters takes its images on the CPU."""
+    parameter = next(model.parameters(), None) if isinstance(model, nn.Module) else None
+    return torch.device("cpu") if parameter is None else parameter.device
+
+
+# The global generators are of the whole process, whichever model is explained.
+_GENERATORS = threading.RLock()
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """For libraries that draw from the global generators: seeded inside, afterwards as before; one thread at a time."""
+    with _GENERATORS:
+        before = np.random.get_state()
+        with torch.random.fork_rng():
+            np.random.seed(seed % 2**32)
+            torch.manual_seed(seed)
+            try:
+                yield
+            finally:
+                np.random.set_state(before)

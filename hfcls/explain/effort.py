@@ -18,7 +18,7 @@ class Effort:
     Attributes:
         spent: forward passes, of one image each.
         total: how many there will be, where the method knows.
-        complete: whether nothing was cut short.
+        complete: of each image that `next_image` began, whether nothing was cut short.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Effort:
     ):
         self.spent = 0
         self.total: int | None = None
-        self.complete = True
+        self.complete: list[bool] = []
         self._begun = time.monotonic()
         self._seconds, self._passes, self._progress = seconds, passes, progress
         self._left = images
@@ -49,6 +49,7 @@ class Effort:
 
     def next_image(self) -> None:
         """From now on an equal part of what remains is all that may be used, for one of the images."""
+        self.complete.append(True)
         left = max(1, self._left)
         self._left -= 1
         if self._seconds is not None:
@@ -67,9 +68,13 @@ class Effort:
             self._progress(self.spent, None if self.total is None else max(self.total, self.spent))
 
     def is_used_up(self) -> bool:
-        """Whether it is time to stop; whoever stops then sets `complete` to False."""
+        """Whether it is time to stop; whoever stops then says so by `cut_short`."""
         too_long = self._until is not None and self.seconds >= self._until
         return too_long or (self._limit is not None and self.spent >= self._limit)
+
+    def cut_short(self) -> None:
+        """The present image got less than it would without a budget."""
+        self.complete[-1:] = [False]
 
     def affordable(self, wanted: int, *, pace: float | None = None, least: int = 1) -> int:
         """How many passes of `wanted` the budget leaves.

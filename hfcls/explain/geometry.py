@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from hfcls.data.transforms import Preprocessing
+from hfcls.errors import UserError
 from hfcls.networks import HardImageProcessor
 
 
@@ -54,6 +55,9 @@ def find_frame(preprocessing: Preprocessing, size: tuple[int, int]) -> Frame:
     Args:
         preprocessing: of the classifier.
         size: (height, width) of the image in pixels.
+
+    Raises:
+        UserError: the processor changes colours so that nothing can be told, or shrinks the image to nothing.
     """
     height, width = size
     if isinstance(preprocessing.image_processor, HardImageProcessor):
@@ -63,9 +67,23 @@ def find_frame(preprocessing: Preprocessing, size: tuple[int, int]) -> Frame:
     ramp[..., 1] = _ramp(height)[:, None]
     ramp[..., 2] = 255  # black where the processor pads
     seen = preprocessing.pixels(Image.fromarray(ramp)).numpy().astype(np.float64)
-    left, right = _ends(seen[0], seen[2], width)
-    top, bottom = _ends(seen[1].T, seen[2].T, height)
+    # Some processors make BGR of RGB. A ramp is 255 at its very end alone, the marker wherever the image is.
+    if (seen[0] > 254).sum() > (seen[2] > 254).sum():
+        seen = seen[::-1]
+    try:
+        left, right = _ends(seen[0], seen[2], width)
+        top, bottom = _ends(seen[1].T, seen[2].T, height)
+    except _NotSeen:
+        raise UserError(
+            f"Which part of an image of {width} x {height} pixels the network sees cannot be told from what "
+            f"{type(preprocessing.image_processor).__name__} makes of it, so there is no map: give an image that is "
+            "less elongated, or an image processor that keeps colours."
+        ) from None
     return Frame(size, (left, top, right, bottom))
+
+
+class _NotSeen(Exception):
+    """The processor left nothing of the image that tells a place."""
 
 
 def _whole(preprocessing: Preprocessing, size: tuple[int, int]) -> Frame:
@@ -92,8 +110,14 @@ def _ends(seen: np.ndarray, marks: np.ndarray, count: int) -> tuple[float, float
     # The ends of the ramp are bent by the interpolation.
     inside &= (seen > 255 * 0.02) & (seen < 255 * 0.98)
     x = np.broadcast_to(columns, seen.shape)[inside] + 0.5
-    if count < 2 or len(x) < 2 or np.ptp(x) == 0:
+    if count < 2:
         return 0.0, float(count)
+    if len(x) == 0:
+        raise _NotSeen
+    if np.ptp(x) == 0:
+        # The image is as narrow as one column of what is seen.
+        first = -(x[0] - 0.5) * count
+        return float(first), float(first + seen.shape[1] * count)
     slope, start = np.polyfit(x, seen[inside] / 255 * count, 1)
     return float(start), float(start + slope * seen.shape[1])
 

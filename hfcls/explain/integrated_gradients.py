@@ -46,7 +46,7 @@ class IntegratedGradients(OneByOne):
             self.effort.expect(steps + 2)
             values, delta = self._integrate(pixel_values, baseline, target, steps)
         if steps < STEPS:
-            self.effort.complete = False
+            self.effort.cut_short()
         total = float(values.double().sum())
         return readable(values[0]), {"sum": total, "difference": total - delta, "delta": delta}
 

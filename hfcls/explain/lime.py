@@ -29,6 +29,7 @@ class Lime(OneByOne):
 
     title = "LIME"
     paper = "Ribeiro, Singh, Guestrin 2016, arXiv:1602.04938"
+    asks_only = True
     package = "lime"
 
     def explain(self, pixel_values: Tensor, target: int) -> tuple[Tensor, dict[str, float]]:
@@ -92,7 +93,7 @@ def _frugal(lime_image: Any, lime: Lime) -> type[Any]:
                 answers.extend(classifier_fn(images))
                 done += len(some)
             if done < SAMPLES:
-                lime.effort.complete = False
+                lime.effort.cut_short()
             return kept[:done], np.array(answers)
 
     return Frugal

@@ -68,7 +68,7 @@ class ScoreCAM(CamExplainer):
             scores.append(self.logits(image * _masks(activations[some], image.shape[1:]))[:, target])
             done += len(some)
         if done < wanted:
-            self.effort.complete = False
+            self.effort.cut_short()
         self.facts.append({"channels": float(count), "scored": float(done)})
         weights = activations.new_zeros(count)
         weights[order[:done]] = torch.cat(scores).softmax(dim=0).to(weights)

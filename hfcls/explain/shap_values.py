@@ -30,6 +30,7 @@ class Shap(OneByOne):
 
     title = "SHAP"
     paper = "Lundberg, Lee 2017, arXiv:1705.07874"
+    asks_only = True
     package = "shap"
 
     def explain(self, pixel_values: Tensor, target: int) -> tuple[Tensor, dict[str, float]]:
@@ -53,7 +54,7 @@ class Shap(OneByOne):
         # Two more than it is told to make, and one here.
         evaluations = self.effort.affordable(EVALUATIONS + 3, pace=pace, least=FEWEST) - 3
         if evaluations < EVALUATIONS:
-            self.effort.complete = False
+            self.effort.cut_short()
         self.effort.expect(evaluations + 3)
         # It draws lots between parts that matter alike.
         with seeded(self.seed):

@@ -33,7 +33,11 @@ class CamLayer:
     grid: tuple[int, int]
 
     def to_maps(self, output: Tensor) -> Tensor:
-        """The layer's output, or the gradient by it, as (N, D, h, w); tokens that stand for no place are left out."""
+        """The layer's output, or the gradient by it, as (N, D, h, w); tokens that stand for no place are left out.
+
+        A copy: a layer that works in place, such as a ReLU, would change what was seen before it.
+        """
+        output = output.clone()
         if self.layout == "maps":
             return output
         if self.layout == "maps last":

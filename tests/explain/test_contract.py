@@ -1,5 +1,9 @@
 """Every explainer on every family of networks."""
 
+import threading
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +19,7 @@ from hfcls.explain import (
     score_cam,
     shap_values,
 )
+from hfcls.explain.base import seeded
 from tests.explain.networks import CLASSES, build, photos
 
 FAMILIES = (
@@ -138,6 +143,55 @@ def test_a_seed_decides(method: str):
     if method != "shap":  # which draws only between equals
         other = explain_images(classifier, IMAGES[:1], method=method, passes=60, seed=4)[0]
         assert not np.array_equal(one.values, other.values)
+
+
+def test_two_threads_leave_the_generators_as_they_were():
+    """The second comes while the first is at work, and would keep the state that the first has made."""
+    np.random.seed(1)
+    before = np.random.get_state()[1].copy(), torch.random.get_rng_state()
+
+    def second():
+        with seeded(4):
+            drawn.append(np.random.random())
+
+    drawn: list[float] = []
+    with seeded(3):
+        other = threading.Thread(target=second)
+        other.start()
+        other.join(0.1)
+        drawn.append(np.random.random())
+    other.join()
+    assert drawn == [np.random.RandomState(seed).random() for seed in (3, 4)]
+    np.testing.assert_array_equal(np.random.get_state()[1], before[0])
+    assert torch.equal(torch.random.get_rng_state(), before[1])
+
+
+class Answers:
+    """No network of PyTorch: how red the left half is."""
+
+    def __call__(self, pixel_values):
+        red = pixel_values[:, 0, :, :16].mean(dim=(1, 2))
+        return SimpleNamespace(logits=torch.stack([red, -red], dim=1))
+
+
+@pytest.mark.parametrize("method", EXPLAINERS)
+def test_what_only_answers_can_be_asked(method: str):
+    processor = build("simple_cnn", size=32).image_processor
+    classifier: Any = SimpleNamespace(model=Answers(), image_processor=processor, class_names=("red", "other"))
+    if EXPLAINERS[method].asks_only:
+        (found,) = explain_images(classifier, IMAGES[:1], method=method, targets=[0], passes=60)
+        assert found.values.max() == 1
+    else:
+        with pytest.raises(UserError, match=r"looks into the network, and Answers is not one of PyTorch: choose shap"):
+            explain_images(classifier, IMAGES[:1], method=method)
+
+
+def test_each_image_tells_whether_it_was_cut_short(monkeypatch):
+    """Of 59 passes the first image has 29, and the second the 30 that it wants."""
+    monkeypatch.setattr(lime, "SAMPLES", 30)
+    classifier = build("simple_cnn")
+    both = explain_images(classifier, IMAGES, method="lime", targets=[1, 1], passes=59)
+    assert [one.complete for one in both] == [False, True]
 
 
 def test_what_cannot_be_explained_is_said():

@@ -12,11 +12,13 @@ from torch import nn
 from transformers import ViTImageProcessor
 
 from hfcls.data.transforms import Preprocessing
-from hfcls.explain import Heatmap, explain_images
+from hfcls.errors import UserError
+from hfcls.explain import Heatmap, explain_images, explain_pixels
 from hfcls.explain.faithfulness import CENTRE, MEASURES, RANDOM, UNEXPLAINED, Faithfulness
-from hfcls.explain.faithfulness.base import agreement
+from hfcls.explain.faithfulness.base import Case, agreement
 from hfcls.explain.faithfulness.frames import to_network
 from hfcls.explain.faithfulness.randomization import randomize_weights
+from hfcls.explain.faithfulness.stability import stability
 from hfcls.explain.faithfulness.summary import mean_of, summarize
 from hfcls.explain.faithfulness.verdict import verdict
 from hfcls.explain.geometry import find_frame
@@ -165,6 +167,47 @@ def test_all_measures_on_a_network(network, noise):
     assert {one.measure for one in fewer} == {name for name, measure in MEASURES.items() if not measure.repeats}
 
 
+def test_further_maps_are_of_the_layer_of_the_first(network, noise, monkeypatch):
+    layer = "timm_model.layer4.0"
+    (found,) = explain_images(network, [noise], layer=layer)
+    judge = Faithfulness(network, measures=["insertion", "stability"])
+    asked: list = []
+
+    def spy(*args, **settings):
+        asked.append(settings["layer"])
+        return explain_pixels(*args, **settings)
+
+    monkeypatch.setattr("hfcls.explain.faithfulness.explain_pixels", spy)
+    judge.measure(judge.subject(noise, found.target), found)
+    assert asked == [layer] * 3
+
+    def fail(*_args, **_settings):
+        raise UserError("No such map.")
+
+    monkeypatch.setattr("hfcls.explain.faithfulness.explain_pixels", fail)
+    assert [one.measure for one in judge.measure(judge.subject(noise, found.target), found)] == ["insertion"]
+
+
+def test_judging_leaves_a_network_in_training(left_half, half_red):
+    left_half.model.train()
+    scores(left_half, half_red, FROM_THE_LEFT, "deletion")
+    assert left_half.model.training
+
+
+def test_the_noise_is_in_the_pixels_that_the_network_sees(left_half):
+    """On those of a photo 60 times as large it would be averaged away: 5.1 of 255 would be less than 1."""
+    subject = Faithfulness(left_half).subject(Image.new("RGB", (60 * SIDE, 60 * SIDE), (128, 128, 128)), 0)
+    shown: list[torch.Tensor] = []
+
+    def again(_classifier, images):
+        shown.extend(images)
+        return [FROM_THE_LEFT for _ in images]
+
+    assert stability(Case(subject, FROM_THE_LEFT, again, lambda: left_half)).value == pytest.approx(1)
+    # Of 2304 draws, give or take 4 standard errors.
+    assert float(torch.stack(shown).double().std()) == pytest.approx(0.02 * 255, rel=4 / (2 * 2304) ** 0.5)
+
+
 @pytest.mark.parametrize("architecture", ["resnet18", "vit_tiny", "simple_cnn"])
 def test_random_weights_have_forgotten_and_leave_the_network_as_it_was(architecture):
     classifier = build_classifier(architecture, class_names=("a", "b", "c"), image_size=32)
@@ -275,9 +318,11 @@ def test_a_method_that_ignores_the_weights_is_not_believed():
 def test_grad_cam_beats_a_random_map_on_a_photo(shared):
     from datasets import load_dataset
 
-    classifier = load_classifier(str(shared / "weights" / "mobilenetv2_100_imagenet"))
-    file = str(shared / "data" / "imagenet_sample" / "test.parquet")
-    photos = load_dataset("parquet", data_files={"test": file})["test"].select([3])
+    weights, file = shared / "weights/mobilenetv2_100_imagenet", shared / "data/imagenet_sample/test.parquet"
+    if not weights.is_dir() or not file.is_file():
+        pytest.skip("needs the MobileNetV2 weights and the ImageNet sample, which are not here")
+    classifier = load_classifier(str(weights))
+    photos = load_dataset("parquet", data_files={"test": str(file)})["test"].select([3])
     judge = Faithfulness(classifier, measures=["insertion", "deletion", "randomization"])
     values: dict = {}
     for number, photo in enumerate(photos):

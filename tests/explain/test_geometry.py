@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
-from transformers import BitImageProcessor, ViTImageProcessor
+from transformers import BitImageProcessor, MobileViTImageProcessor, ViTImageProcessor
 
 from hfcls.data.transforms import Preprocessing
+from hfcls.errors import UserError
 from hfcls.explain.geometry import find_frame
 from hfcls.models import build_classifier
 from hfcls.networks import HardImageProcessor
@@ -23,6 +25,11 @@ def processors() -> dict:
             BitImageProcessor(size={"shortest_edge": 256}, crop_size={"height": 224, "width": 224}),
             (88, 24, 424, 360),
         ),
+        # RGB becomes BGR; the short side to 288, of which 256: 8/9 of 384 are 341 pixels
+        "channels change places": (
+            MobileViTImageProcessor(size={"shortest_edge": 288}, crop_size={"height": 256, "width": 256}),
+            (85.3, 21.3, 426.7, 362.7),
+        ),
         "stretched": (ViTImageProcessor(size={"height": 224, "width": 224}), (0, 0, 512, 384)),
         # 512 wide is 224; above and below, 28 rows of bars are 64 pixels of the image
         "letterbox": (
@@ -34,7 +41,9 @@ def processors() -> dict:
     }
 
 
-@pytest.mark.parametrize("name", ["short side and middle", "a crop", "stretched", "letterbox", "timm"])
+@pytest.mark.parametrize(
+    "name", ["short side and middle", "a crop", "channels change places", "stretched", "letterbox", "timm"]
+)
 def test_a_square_comes_back_to_its_place(name: str):
     processor, box = processors()[name]
     preprocessing = Preprocessing(processor)
@@ -58,3 +67,11 @@ def test_nothing_is_shown_where_the_network_does_not_look():
     frame = find_frame(Preprocessing(processor), (384, 512))
     shown = frame.to_image(np.ones((7, 7), np.float32))
     assert shown[24:360, 89:423].min() == 1 and shown[:23].max() == 0 and shown[:, 426:].max() == 0
+
+
+def test_what_cannot_be_told_is_said():
+    """Not taken for the whole image: here the processor makes all images black."""
+    preprocessing = Preprocessing(ViTImageProcessor(size={"height": 8, "width": 8}))
+    preprocessing.pixels = lambda _image: torch.zeros(3, 8, 8, dtype=torch.uint8)  # type: ignore[method-assign]
+    with pytest.raises(UserError, match=r"of 20 x 10 pixels .* ViTImageProcessor"):
+        find_frame(preprocessing, (10, 20))

@@ -14,6 +14,7 @@ from hfcls.data.transforms import Preprocessing
 from hfcls.errors import BadImage, UserError
 from hfcls.explain import EXPLAINERS, explain_images
 from hfcls.explain.album.records import Album, ImageRecord, MapRecord, Scores
+from hfcls.explain.base import device_of, undisturbed
 from hfcls.explain.faithfulness import UNEXPLAINED, Faithfulness, Score, Subject
 from hfcls.explain.overlay import overlay
 from hfcls.models.architectures import Classifier
@@ -159,8 +160,8 @@ class Filler:
     def _ask(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """Probabilities of one image, (K,)."""
         model = self._classifier.model
-        with torch.inference_mode():
-            logits = model(pixel_values=pixel_values.to(next(model.parameters()).device)).logits
+        with undisturbed(model), torch.inference_mode():
+            logits = model(pixel_values=pixel_values.to(device_of(model))).logits
         return logits[0].double().softmax(-1).cpu()
 
     def _save(self, image: Image, name: str) -> str:

@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL.Image import Image, fromarray
+from torch import Tensor
 
 from hfcls.data.transforms import Preprocessing
-from hfcls.explain import EmptyMap, Heatmap, explain_images
-from hfcls.explain.base import Progress
-from hfcls.explain.faithfulness.base import Again, Case, Measure, Subject
+from hfcls.errors import UserError
+from hfcls.explain import EmptyMap, Heatmap, explain_pixels
+from hfcls.explain.base import Progress, device_of
+from hfcls.explain.faithfulness.base import Again, Case, Measure, NoScore, Subject
 from hfcls.explain.faithfulness.confidence import drop
 from hfcls.explain.faithfulness.curves import deletion, insertion
 from hfcls.explain.faithfulness.randomization import randomization, randomize_weights
@@ -114,7 +116,6 @@ class Faithfulness:
         self._progress = progress
         self._preprocessing = Preprocessing(classifier.image_processor)
         self._randomized: Classifier | None = None
-        classifier.model.eval()
 
     def subject(self, image: Image, target: int, *, number: int = 0) -> Subject:
         """An image and a class, for all maps of them.
@@ -129,10 +130,13 @@ class Faithfulness:
 
         Args:
             repeats: whether to run the measures that ask for further maps.
+
+        Returns:
+            A score for each measure, without those whose further maps cannot be made.
         """
 
-        def again(classifier: Classifier, images: list[Image]) -> list[np.ndarray | None]:
-            return [self._map(subject, classifier, image, heatmap.method) for image in images]
+        def again(classifier: Classifier, images: list[Tensor]) -> list[np.ndarray | None]:
+            return [self._map(subject, classifier, pixels, heatmap) for pixels in images]
 
         return self._scores(subject, subject.to_network(heatmap.values), again, repeats)
 
@@ -154,17 +158,23 @@ class Faithfulness:
             if measure.repeats and not repeats:
                 continue
             before, begun = subject.spent, time.monotonic()
-            outcome = measure.function(case)
+            try:
+                outcome = measure.function(case)
+            except NoScore:
+                continue  # and the score is missing, which the tables show
             scores.append(Score(name, outcome.value, subject.spent - before, time.monotonic() - begun, outcome.curve))
         return scores
 
-    def _map(self, subject: Subject, classifier: Classifier, image: Image, method: str) -> np.ndarray | None:
+    def _map(self, subject: Subject, classifier: Classifier, pixels: Tensor, first: Heatmap) -> np.ndarray | None:
         try:
-            (found,) = explain_images(
+            (found,) = explain_pixels(
                 classifier,
-                [image],
-                method=method,
+                [pixels],
+                [subject.frame],
+                preprocessing=self._preprocessing,
+                method=first.method,
                 targets=[subject.target],
+                layer=first.layer,
                 seed=self._seed,
                 progress=self._progress,
                 seconds=self._seconds,
@@ -172,6 +182,8 @@ class Faithfulness:
             )
         except EmptyMap:
             return None
+        except UserError as error:
+            raise NoScore(str(error)) from error
         return subject.to_network(found.values)
 
     def _randomized_classifier(self) -> Classifier:
@@ -182,6 +194,6 @@ class Faithfulness:
             pixels = self._preprocessing.pixels(fromarray((255 * noise).astype(np.uint8)))
             pixel_values = self._preprocessing.normalize(pixels[None])
             model = self.classifier.model
-            pixel_values = pixel_values.to(next(model.parameters()).device)
+            pixel_values = pixel_values.to(device_of(model))
             self._randomized = replace(self.classifier, model=randomize_weights(model, pixel_values, seed=self._seed))
         return self._randomized

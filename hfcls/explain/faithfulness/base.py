@@ -12,6 +12,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from hfcls.data.transforms import Preprocessing
+from hfcls.explain.base import device_of, undisturbed
 from hfcls.explain.faithfulness.frames import to_network
 from hfcls.explain.faithfulness.unexplained import smooth_noise
 from hfcls.explain.geometry import find_frame
@@ -39,13 +40,15 @@ class Subject:
     All measures work in the network's frame: what lies outside its crop cannot change its answer.
 
     Args:
-        classifier: in eval mode.
+        classifier: is asked in eval mode, and left as it was.
         preprocessing: of the classifier.
         image: upright and RGB.
         target: index of the class.
         seed: of what the measures draw for this image.
 
     Attributes:
+        pixels: uint8 (3, h, w), before they are normalized.
+        frame: where they lie in the image.
         pixel_values: (3, h, w), on the model's device.
         spent: forward passes, of one image each.
     """
@@ -54,9 +57,10 @@ class Subject:
         self, classifier: Classifier, preprocessing: Preprocessing, *, image: Image, target: int, seed: int = 0
     ):
         self.classifier, self.image, self.target, self.seed = classifier, image, target, seed
-        self._frame = find_frame(preprocessing, (image.height, image.width))
-        self._device = next(classifier.model.parameters()).device
-        self.pixel_values = preprocessing.normalize(preprocessing.pixels(image)[None])[0].to(self._device)
+        self.frame = find_frame(preprocessing, (image.height, image.width))
+        self._device = device_of(classifier.model)
+        self.pixels = preprocessing.pixels(image)
+        self.pixel_values = preprocessing.normalize(self.pixels[None])[0].to(self._device)
         self.spent = 0
 
     @property
@@ -68,7 +72,7 @@ class Subject:
         """(N, 3, h, w) to (N, K), float32."""
         height, width = self.size
         batch = max(1, min(_BATCH, _PIXELS_ON_CPU // (height * width))) if self._device.type == "cpu" else _BATCH
-        with torch.inference_mode():
+        with undisturbed(self.classifier.model), torch.inference_mode():
             parts = [self.classifier.model(pixel_values=part).logits.float() for part in pixel_values.split(batch)]
         self.spent += len(pixel_values)
         return torch.cat(parts)
@@ -113,11 +117,16 @@ class Subject:
 
     def to_network(self, values: np.ndarray) -> np.ndarray:
         """A map in the coordinates of the image, (H, W), as one in the network's frame, (h, w)."""
-        return to_network(values, self._frame, self.size)
+        return to_network(values, self.frame, self.size)
 
 
-# Maps of the same kind for a classifier and some images, in the network's frame; None where a map is empty.
-Again = Callable[[Classifier, list[Image]], list[np.ndarray | None]]
+# Maps of the same kind for a classifier and some images, uint8 (3, h, w), in the network's frame; None where one is
+# empty.
+Again = Callable[[Classifier, list[Tensor]], list[np.ndarray | None]]
+
+
+class NoScore(Exception):
+    """A further map that a measure asks for cannot be made."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ UNCHANGED = 0.5
 
 def randomization(case: Case) -> Outcome:
     """Rank correlation of the map with that of the same network with random weights, all layers at once."""
-    (values,) = case.again(case.randomized(), [case.subject.image])
+    (values,) = case.again(case.randomized(), [case.subject.pixels])
     return Outcome(agreement(case.values, values))
 
 
