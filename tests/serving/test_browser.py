@@ -236,7 +236,7 @@ def test_a_zip_of_twenty(width: int, browser, page: Page, picture: Path, tmp_pat
         tab.wait_for_selector(".gallery li:nth-child(20)")
         assert set(tab.locator(".gallery small").all_inner_texts()) == set(names)
         assert set(tab.locator(".gallery b").all_inner_texts()) <= set(ODD_NAMES)
-        assert tab.locator(".gallery img").count() == 20
+        assert tab.locator("ul.gallery img").count() == 20
         tab.get_by_role("gridcell").or_(tab.locator("td")).first.wait_for()
         assert not tab.locator("td img, td script").count()
         with tab.expect_download() as download:
