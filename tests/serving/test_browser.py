@@ -279,3 +279,4 @@ def test_a_drawing_is_answered(browser, page: Page):
     with looking_at(browser, page.url, width=390) as tab:
         tab.locator("button.gallery-item").nth(1).click()
         tab.wait_for_selector(".answer li")
+        assert tab.locator(".answer li").count() == 3
