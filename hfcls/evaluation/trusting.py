@@ -1,6 +1,7 @@
 """What an evaluation learns and says of trust: calibration, groups, and a copy of the model that is calibrated."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ def trusted_figures(
 
 
 def learn_trust(directory: Path, predictions: Predictions, *, split: str, scaling: str = "temperature") -> Trust:
-    """Fits ``calibration.json`` on predictions, and keeps it and them beside the model.
+    """Fits ``calibration.json`` on predictions, and keeps it beside the model.
 
     Raises:
         UserError: they are too few, or the model's outputs are not numbers.
@@ -128,7 +129,7 @@ def learn_and_measure_trust(run_dir: Path, measured: dict[str, Any]) -> None:
 
 
 def save_folded(classifier: Classifier, trust: Trust, place: Path) -> None:
-    """A copy of the model whose own logits are calibrated.
+    """A copy of the model whose own logits are calibrated; the model itself stays as it is.
 
     Raises:
         UserError: the scaling cannot be folded into this network, or is folded in already.
@@ -139,8 +140,9 @@ def save_folded(classifier: Classifier, trust: Trust, place: Path) -> None:
     generator = torch.Generator().manual_seed(0)
     device = next(classifier.model.parameters()).device
     sample = torch.randn((2, 3, *size), generator=generator).to(device)
-    fold_scaling(classifier.model, trust.scaling.weight, trust.scaling.bias, sample)
-    save_classifier(classifier, place)
+    folded = replace(classifier, model=deepcopy(classifier.model))
+    fold_scaling(folded.model, trust.scaling.weight, trust.scaling.bias, sample)
+    save_classifier(folded, place)
     replace(trust, folded=True).save(place)
 
 
