@@ -1,5 +1,6 @@
 """``hfcls evaluate``: a model and labelled data in; predictions, figures and a report out."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,29 +58,89 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     models = [values["model"]] if isinstance(values["model"], str | Path) else list(values["model"])
     if len(models) > 1:
         return _compare([str(model) for model in models], values)
+    from hfcls.evaluation.measure import measure_split
+    from hfcls.evaluation.speed import measure_speed
+    from hfcls.evaluation.suite.subject import keeping_features
+    from hfcls.models import average_views
+    from hfcls.pull import commit_of
+
+    case = _prepare(str(models[0]), values)
+    arguments, first = case.arguments, case.accelerator.is_main_process
+    model = average_views(case.classifier.model, arguments.tta)
+    if first:
+        for notice in (*case.loaded.notices, *case.classifier.notices):
+            print(f"note: {notice}", flush=True)
+    with keeping_features(case.classifier, wanted=arguments.suite is not None) as kept:
+        measured, flat = measure_split(
+            model,
+            case.dataset,
+            case.collator,
+            split=arguments.split,
+            output=case.output / "predictions" if first else None,
+            accelerator=case.accelerator,
+            batch_size=arguments.per_device_eval_batch_size,
+            num_workers=arguments.dataloader_num_workers,
+        )
+    if arguments.tta != "none":
+        measured["tta"] = flat[f"{case.prefix}_tta"] = arguments.tta
+    speed = {f"{case.prefix}_samples_per_second": flat[f"{case.prefix}_samples_per_second"]}
+    speed |= measure_speed(model, case.dataset, case.collator, device=case.accelerator.device)
+    content: dict[str, Any] = {"splits": {arguments.split: measured}, "speed": speed}
+    if commit := commit_of(case.directory):
+        content |= {"model": case.name, "model_revision": commit}
+    if first:
+        _write(case, content, flat, features=kept.features)
+    return content
+
+
+@dataclass(frozen=True)
+class _Case:
+    """What is evaluated: a model, a split in its order of classes, and where the results go.
+
+    Attributes:
+        parts: of each sample the value in the column that ``--by`` names.
+    """
+
+    name: str
+    directory: Path
+    output: Path
+    arguments: EvaluateArguments
+    accelerator: Any
+    loaded: Any
+    summary: dict[str, Any]
+    classifier: Any
+    preprocessing: Any
+    collator: Any
+    data: Any
+    dataset: Any
+    parts: Any
+
+    @property
+    def prefix(self) -> str:
+        """Of flat figures, as Trainer has it."""
+        return "eval" if self.arguments.split == "validation" else self.arguments.split
+
+
+def _prepare(name: str, values: dict[str, Any]) -> _Case:
+    """Checks the flags, loads data and model.
+
+    Raises:
+        UserError: bad input; see the message.
+    """
     from accelerate import Accelerator
 
     from hfcls.data.batches import BatchCollator
     from hfcls.data.parts import read_parts
-    from hfcls.data.pictures import Pictures
     from hfcls.data.transforms import Preprocessing
-    from hfcls.evaluation.measure import headline_text, measure_split
-    from hfcls.evaluation.report import save_report
-    from hfcls.evaluation.speed import measure_speed
-    from hfcls.evaluation.suite.start import check_suite, evaluate_suite
-    from hfcls.evaluation.suite.subject import keeping_features
-    from hfcls.evaluation.trusting import check_calibrating, check_known_trust, trust_text, trusted_figures
-    from hfcls.explain.report_pictures import report_overlays
-    from hfcls.files import write_json
-    from hfcls.models import average_views, load_classifier
+    from hfcls.evaluation.suite.start import check_suite
+    from hfcls.evaluation.trusting import check_calibrating, check_known_trust
+    from hfcls.models import load_classifier
     from hfcls.pages.standalone import check_formats
-    from hfcls.pull import commit_of, local_model
-    from hfcls.structures import Predictions
+    from hfcls.pull import local_model
 
-    name = str(models[0])
     values = build_parser().check({key: value for key, value in values.items() if key != "model"})
     arguments = only(EvaluateArguments, values)
-    formats = check_formats(arguments.figures)
+    check_formats(arguments.figures)
     output = _output(name, values, arguments)
     directory = local_model(name, allow_pickle=arguments.allow_pickle)
     check_calibrating(name, arguments)
@@ -93,66 +154,84 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
         allow_pickle=arguments.allow_pickle,
     )
     check_known_trust(directory, classifier.class_names, arguments)
-    model = average_views(classifier.model, arguments.tta)
     preprocessing = Preprocessing(classifier.image_processor)
     data = _in_order_of_model(loaded.splits[arguments.split], classifier, name)
     dataset = _dataset(data, loaded, preprocessing, classifier.class_names)
-    first = accelerator.is_main_process
-    parts = read_parts(named, arguments.by, dataset.ids) if arguments.by else None
-    if first:
-        for notice in (*loaded.notices, *classifier.notices):
-            print(f"note: {notice}", flush=True)
-    collator = BatchCollator(preprocessing)
-    with keeping_features(classifier, wanted=arguments.suite is not None) as kept:
-        measured, flat = measure_split(
-            model,
-            dataset,
-            collator,
-            split=arguments.split,
-            output=output / "predictions" if first else None,
-            accelerator=accelerator,
-            batch_size=arguments.per_device_eval_batch_size,
-            num_workers=arguments.dataloader_num_workers,
-        )
-    prefix = "eval" if arguments.split == "validation" else arguments.split
-    if arguments.tta != "none":
-        measured["tta"] = flat[f"{prefix}_tta"] = arguments.tta
-    speed = {f"{prefix}_samples_per_second": flat[f"{prefix}_samples_per_second"]}
-    speed |= measure_speed(model, dataset, collator, device=accelerator.device)
-    content: dict[str, Any] = {"splits": {arguments.split: measured}, "speed": speed}
-    if commit := commit_of(directory):
-        content |= {"model": name, "model_revision": commit}
-    if first:
-        predictions = Predictions.load(output / "predictions" / f"{arguments.split}.parquet")
-        measured |= trusted_figures(directory, classifier, predictions, arguments, parts)
-        write_json(output / f"{prefix}_results.json", flat)
-        write_json(output / "metrics.json", content)
-        write_json(output / "data.json", summary)
-        pictures = Pictures(data, max_pixels=loaded.max_image_pixels)
-        report = save_report(output, pictures=pictures, explain=report_overlays(classifier), figures=formats)
-        print(f"\n{arguments.split:<10}  {headline_text(measured)}{trust_text(measured)}")
-        print(f"\nresults     {output}\nreport      {report}")
-        if arguments.suite:
-            train = None if arguments.split == "train" else loaded.splits.get("train")
-            if train is not None:
-                ordered = _in_order_of_model(train, classifier, name)
-                train = _dataset(ordered, loaded, preprocessing, classifier.class_names)
-            page = evaluate_suite(
-                arguments,
-                model=name,
-                directory=directory,
-                classifier=classifier,
-                device=accelerator.device,
-                dataset=dataset,
-                train=train,
-                collator=collator,
-                predictions=predictions,
-                features=kept.features,
-                output=output,
-                source=loaded.source,
-            )
-            print(f"suite       {page}")
-    return content
+    return _Case(
+        name,
+        directory,
+        output,
+        arguments,
+        accelerator,
+        loaded,
+        summary,
+        classifier,
+        preprocessing,
+        BatchCollator(preprocessing),
+        data,
+        dataset,
+        read_parts(named, arguments.by, dataset.ids) if arguments.by else None,
+    )
+
+
+def _write(case: _Case, content: dict[str, Any], flat: dict[str, Any], *, features: Any) -> None:
+    """Figures, report and, if it is asked for, the suite; says where they are.
+
+    Args:
+        content: what ``metrics.json`` will hold; gets what there is to say of trust.
+        flat: figures of the split.
+        features: of the split's images, for the suite.
+    """
+    from hfcls.data.pictures import Pictures
+    from hfcls.evaluation.measure import headline_text
+    from hfcls.evaluation.report import save_report
+    from hfcls.evaluation.trusting import trust_text, trusted_figures
+    from hfcls.explain.report_pictures import report_overlays
+    from hfcls.files import write_json
+    from hfcls.pages.standalone import check_formats
+    from hfcls.structures import Predictions
+
+    arguments, output = case.arguments, case.output
+    measured = content["splits"][arguments.split]
+    predictions = Predictions.load(output / "predictions" / f"{arguments.split}.parquet")
+    measured |= trusted_figures(case.directory, case.classifier, predictions, arguments, case.parts)
+    write_json(output / f"{case.prefix}_results.json", flat)
+    write_json(output / "metrics.json", content)
+    write_json(output / "data.json", case.summary)
+    report = save_report(
+        output,
+        pictures=Pictures(case.data, max_pixels=case.loaded.max_image_pixels),
+        explain=report_overlays(case.classifier),
+        figures=check_formats(arguments.figures),
+    )
+    print(f"\n{arguments.split:<10}  {headline_text(measured)}{trust_text(measured)}")
+    print(f"\nresults     {output}\nreport      {report}")
+    if arguments.suite:
+        print(f"suite       {_suite(case, predictions, features)}")
+
+
+def _suite(case: _Case, predictions: Any, features: Any) -> Path:
+    """The suite's page; its scores of features are fitted on the train split, where there is one."""
+    from hfcls.evaluation.suite.start import evaluate_suite
+
+    train = None if case.arguments.split == "train" else case.loaded.splits.get("train")
+    if train is not None:
+        ordered = _in_order_of_model(train, case.classifier, case.name)
+        train = _dataset(ordered, case.loaded, case.preprocessing, case.classifier.class_names)
+    return evaluate_suite(
+        case.arguments,
+        model=case.name,
+        directory=case.directory,
+        classifier=case.classifier,
+        device=case.accelerator.device,
+        dataset=case.dataset,
+        train=train,
+        collator=case.collator,
+        predictions=predictions,
+        features=features,
+        output=case.output,
+        source=case.loaded.source,
+    )
 
 
 def _compare(models: list[str], values: dict[str, Any]) -> dict[str, Any]:
