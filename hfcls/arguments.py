@@ -202,6 +202,22 @@ class RunArguments:
     hub_private_repo: bool = flag(False, help="make the repository private, with --push_to_hub")
 
 
+@dataclass(frozen=True)
+class CrossvalArguments:
+    """How often the data is dealt into how many folds, and what is kept."""
+
+    folds: int = flag(5, help="how many folds; each is held out once")
+    repeats: int = flag(1, help="deal the images out anew so many times")
+    processes: int = flag(1, help="train so many folds side by side, each on its share of the cores")
+    keep_ensemble: bool = flag(
+        False, help="also save the networks of all folds (of the first repeat) as one classifier, in ensemble/"
+    )
+    overwrite_output_dir: bool = flag(False, help="begin anew where --output_dir holds another cross-validation")
+    cache_gb: float | None = flag(
+        help="keep decoded images for later epochs and folds, so many gigabytes in all (10 if left out; 0: none)"
+    )
+
+
 # The rows of `hfcls.models.test_time`, which is heavy to import.
 TTA = ("none", "flip", "flip_shift", "five_crop", "ten_crop")
 _TTA_HELP = "average over several views of each image: its mirror image, moved by 1/32 of the side, or crops"

@@ -7,6 +7,7 @@ from importlib import import_module
 VERBS = {
     "inspect": "look at a data set: counts, broken images, duplicates, leakage between splits",
     "train": "train or fine-tune a classifier, evaluate it, write the run directory",
+    "crossval": "train once for each fold of the data: mean, spread, out-of-fold predictions",
     "evaluate": "evaluate a model on any labelled data",
     "predict": "classify image files",
     "explain": "show which parts of an image speak for its class, and which explanation to believe",
