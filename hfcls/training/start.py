@@ -26,6 +26,7 @@ from hfcls.models import (
     asked_steps,
     build_classifier,
     default_checkpoint,
+    is_ensemble,
     load_classifier,
     load_weights,
     prepare_images,
@@ -173,6 +174,8 @@ def build_for(
     }
     options["directory"] = directory or find_checkpoint(arguments)[0]
     classifier = load_classifier(name, **options)
+    if is_ensemble(classifier.model):
+        raise UserError(f"{name} is an ensemble, which is not trained itself: train its members, then make a new one.")
     matches = match_names(list(loaded.class_names), classifier.class_names)
     mapping = [index for index in matches if index is not None]
     if len(set(mapping)) == len(matches) == len(classifier.class_names):
