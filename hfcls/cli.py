@@ -8,6 +8,7 @@ VERBS = {
     "inspect": "look at a data set: counts, broken images, duplicates, leakage between splits",
     "train": "train or fine-tune a classifier, evaluate it, write the run directory",
     "evaluate": "evaluate a model on any labelled data",
+    "ensemble": "make one classifier of several: averages, greedy selection, soups, snapshots",
     "predict": "classify image files",
     "explain": "show which parts of an image speak for its class, and which explanation to believe",
     "demo": "show models on a web page: pictures in, answers, doubt and reasons out",
