@@ -332,25 +332,10 @@ def _data(model: str, directory: Path, values: dict[str, Any], split: str) -> tu
 
 
 def _in_order_of_model(data: Any, classifier: Any, name: str) -> Any:
-    """The split with labels as the model numbers them.
+    """The split with labels as the model numbers them; see `hfcls.data.labels.in_order_of`."""
+    from hfcls.data.labels import in_order_of
 
-    Raises:
-        UserError: the split has images of a class that the model does not know.
-    """
-    import numpy as np
-
-    from hfcls.data.labels import labels_of, match_names, relabel
-
-    names = data.features["label"].names
-    matches = match_names(names, classifier.class_names)
-    unknown = [names[label] for label in np.unique(labels_of(data)) if matches[label] is None]
-    if unknown:
-        raise UserError(
-            f"The data has the class {unknown[0]!r}{f' (and {len(unknown) - 1} more)' if unknown[1:] else ''}, which "
-            f"{name} does not know: it knows {', '.join(classifier.class_names[:5])}"
-            f"{' ...' if len(classifier.class_names) > 5 else ''}."
-        )
-    return relabel(data, [-1 if index is None else index for index in matches], list(classifier.class_names))
+    return in_order_of(data, classifier.class_names, name)
 
 
 def _default_comparison(models: list[str], values: dict[str, Any]) -> Path:
