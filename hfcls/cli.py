@@ -7,6 +7,7 @@ from importlib import import_module
 VERBS = {
     "inspect": "look at a data set: counts, broken images, duplicates, leakage between splits",
     "train": "train or fine-tune a classifier, evaluate it, write the run directory",
+    "search": "try many settings of a training, keep the best",
     "evaluate": "evaluate a model on any labelled data",
     "predict": "classify image files",
     "explain": "show which parts of an image speak for its class, and which explanation to believe",
