@@ -63,9 +63,9 @@ def keep_best(study: SearchStudy, say: Callable[[str], None]) -> dict[str, Any] 
         return None
     place = plan.folder / BEST
     before = read_record(plan.folder).get("kept") or {}
-    if is_run(place) and before.get("trial") == best.number and bool(before.get("refit")) == plan.refit:
+    if is_run(place) and before.get("trial") == best.number + 1 and bool(before.get("refit")) == plan.refit:
         return before
-    aside = plan.folder / f".{BEST}-{'refit-' if plan.refit else ''}{best.number:04d}"
+    aside = plan.folder / f".{BEST}-{'refit-' if plan.refit else ''}{best.number + 1:04d}"
     refit = _refit(plan, best, aside, say) if plan.refit else None
     if refit is None:
         shutil.rmtree(aside, ignore_errors=True)
@@ -75,7 +75,7 @@ def keep_best(study: SearchStudy, say: Callable[[str], None]) -> dict[str, Any] 
     test = _measure_test(aside)
     shutil.rmtree(place, ignore_errors=True)
     aside.rename(place)
-    return {"trial": best.number, "refit": refit, "test": test}
+    return {"trial": best.number + 1, "refit": refit, "test": test}
 
 
 def _refit(plan: Plan, best: Any, run_dir: Path, say: Callable[[str], None]) -> str:

@@ -39,7 +39,7 @@ def plot_history(plan: Plan, rows: Sequence[dict[str, Any]]) -> str:
     best: float | None = None
     line: list[str] = []
     for row in rows:
-        x = row["number"] + 1
+        x = row["number"]
         if row["state"] == "complete" and (best is None or plan.better(row["value"], best)):
             if best is not None:
                 line.append(f"L{frame.px(x):.1f} {frame.py(_clip(best, ticks)):.1f}")
@@ -48,7 +48,7 @@ def plot_history(plan: Plan, rows: Sequence[dict[str, Any]]) -> str:
     if best is not None:
         line.append(f"L{frame.px(most + 0.5):.1f} {frame.py(_clip(best, ticks)):.1f}")
         parts.append(f'<path d="{"".join(line)}" style="fill:none;stroke:var(--warm);stroke-width:2"/>')
-    parts += [_mark(frame, row["number"] + 1, row, ticks) for row in rows]
+    parts += [_mark(frame, row["number"], row, ticks) for row in rows]
     x = WIDTH - RIGHT - 60
     parts.append(f'<line x1="{x - 24}" y1="9" x2="{x - 6}" y2="9" style="stroke:var(--warm);stroke-width:2"/>')
     parts.append(draw_text(x, 13, "best so far"))
@@ -121,7 +121,7 @@ def plot_parallel(plan: Plan, rows: Sequence[dict[str, Any]]) -> str:
         step = 2 + round(5 * place / max(len(ordered) - 1, 1))
         is_best = best is not None and row["number"] == best["number"]
         style = "stroke:var(--warm);stroke-width:2.5" if is_best else f"stroke:var(--q{step});stroke-width:1.3"
-        tip = escape(f"trial {row['number'] + 1}: {row['value']:.4f}")
+        tip = escape(f"trial {row['number']}: {row['value']:.4f}")
         parts.append(f'<path d="{path}" style="fill:none;{style}"><title>{tip}</title></path>')
     for x, one in zip(spots, axes, strict=False):
         _, labels, (start, end) = _axis(one)
@@ -192,7 +192,7 @@ def _mark(frame: Frame, x: float, row: dict[str, Any], ticks: Sequence[float]) -
     """A dot for a trial that came to its end, a cross for a pruned one, a triangle at the foot for a failed one."""
     value = row["value"] if row["value"] is not None else row["reached"]
     across = frame.px(x)
-    tip = f"trial {row['number'] + 1}, {row['state']}" + ("" if value is None else f": {value:.4f}")
+    tip = f"trial {row['number']}, {row['state']}" + ("" if value is None else f": {value:.4f}")
     if row["state"] == "failed" or value is None:
         if row["state"] != "failed":
             return ""

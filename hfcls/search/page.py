@@ -138,7 +138,7 @@ def _cards(
     """Title, value and meaning of what to know first."""
     cards = []
     if best is not None:
-        cards.append((f"Best {plan.metric}", f"{best['value']:.4f}", f"of validation, trial {best['number'] + 1}"))
+        cards.append((f"Best {plan.metric}", f"{best['value']:.4f}", f"of validation, trial {best['number']}"))
         figure = ((kept.get("test") or {}).get("headline") or {}).get(plan.metric)
         if figure and figure["value"] is not None and kept["trial"] == best["number"]:
             inside = f"[{figure['low']:.4f}, {figure['high']:.4f}], " if "low" in figure else ""
@@ -163,7 +163,7 @@ def _table(plan: Plan, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         value = row["value"] if row["value"] is not None else row["reached"]
         shown.append(
             {
-                "number": row["number"] + 1,
+                "number": row["number"],
                 "state": row["state"],
                 "value": "" if value is None else f"{value:.4f}",
                 "params": [value_text(row["params"].get(one.name)) for one in plan.space.dimensions],

@@ -54,8 +54,8 @@ class Plan:
     longest: int
 
     def run_dir(self, number: int) -> Path:
-        """Of a trial."""
-        return self.folder / "trials" / f"{number:04d}"
+        """Of a trial by optuna's number, which begins at 0; people count from 1."""
+        return self.folder / "trials" / f"{number + 1:04d}"
 
     def flags(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """The flags of a training with these settings, but for its place."""
@@ -189,7 +189,7 @@ def trial_lock(folder: Path, number: int) -> FileLock:
     """Whoever trains a trial holds it for as long as it does; a process that dies lets it go."""
     place = folder / "locks"
     place.mkdir(exist_ok=True)
-    return FileLock(place / f"{number:04d}.lock", timeout=0)
+    return FileLock(place / f"{number + 1:04d}.lock", timeout=0)
 
 
 def _remove(folder: Path) -> None:
@@ -221,7 +221,7 @@ def _space_content(space: Space) -> dict[str, Any]:
             content[one.name] = list(one.choices)
             continue
         row = {key: value for key, value in asdict(one).items() if key in ("low", "high", "step", "log", "points")}
-        content[one.name] = {key: value for key, value in row.items() if value not in (None, False)}
+        content[one.name] = {key: value for key, value in row.items() if value is not None and value is not False}
     return content
 
 

@@ -88,7 +88,7 @@ class Proposals:
             number = trial.number if self._order is None else int(self._order[trial.number])
             return self._space.grid_point(number)
         seed = int(np.random.SeedSequence([self._seed, trial.number]).generate_state(1)[0])
-        found = self._strategy.propose(study, trial, search_space, seed, self._startup)
+        found = self._strategy.propose(_Others(study, trial.number), trial, search_space, seed, self._startup)
         study._storage.set_trial_user_attr(trial._trial_id, DRAWN, PROPOSED if found else RANDOM)
         if found:
             return found
@@ -107,3 +107,17 @@ class Proposals:
 
     def reseed_rng(self) -> None:
         """There is no state."""
+
+
+class _Others:
+    """A study without one trial, as it was when that was first asked for: samplers reckon with all that run."""
+
+    def __init__(self, study: Any, number: int):
+        self._all = study
+        self._number = number
+
+    def _get_trials(self, *args: Any, **settings: Any) -> list[Any]:
+        return [one for one in self._all._get_trials(*args, **settings) if one.number != self._number]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._all, name)

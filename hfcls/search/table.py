@@ -24,7 +24,7 @@ def rows_of(study: SearchStudy) -> list[dict[str, Any]]:
         last = one.intermediate_values.get(one.last_step) if one.last_step is not None else None
         rows.append(
             {
-                "number": one.number,
+                "number": one.number + 1,
                 "state": state,
                 "value": one.value if state == "complete" else None,
                 "reached": last,
@@ -60,7 +60,7 @@ def write_table(study: SearchStudy, *, kept: dict[str, Any] | None = None) -> di
         "strategy": plan.strategy,
         "pruner": plan.pruner,
         "seed": plan.seed,
-        "best": None if best is None else best.number,
+        "best": None if best is None else best.number + 1,
         "trials": rows,
     }
     with study.alone():
