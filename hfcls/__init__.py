@@ -11,6 +11,7 @@ from typing import Any
 _PLACES = {
     "train": "hfcls.commands.train",
     "crossval": "hfcls.commands.crossval",
+    "search_hyperparameters": "hfcls.commands.search",
     "evaluate": "hfcls.commands.evaluate",
     "predict": "hfcls.commands.predict",
     "write_explanations": "hfcls.commands.explain",

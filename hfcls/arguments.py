@@ -357,6 +357,48 @@ class ExplainArguments:
     allow_pickle: bool = flag(False, help="also read weights that are not safetensors")
 
 
+# The rows of `hfcls.search.STRATEGIES` and `hfcls.search.PRUNERS`, which are heavy to import.
+STRATEGY_NAMES = ("tpe", "gp", "random", "grid")
+PRUNER_NAMES = ("none", "median", "hyperband")
+
+
+@dataclass(frozen=True)
+class SearchArguments:
+    """What is searched, how, for how long, and where the results go."""
+
+    space: str | None = flag(
+        help="YAML file of what may vary; each line a flag of `hfcls train` with a list of choices or a range, such as "
+        "learning_rate: {low: 1e-4, high: 1e-1, log: true}"
+    )
+    strategy: str = flag(
+        "tpe",
+        help="how settings are proposed: tpe and gp (Bayesian: by a tree of Parzen estimators, by a Gaussian process) "
+        "learn from the trials before, random does not, grid tries all combinations",
+        choices=STRATEGY_NAMES,
+    )
+    pruner: str = flag(
+        "none",
+        help="end trials early that do worse than the others did after as many evaluations: median (than half of "
+        "them), or hyperband (than all but a third, asked after 1, 3, 9 ... epochs)",
+        choices=PRUNER_NAMES,
+    )
+    trials: int | None = flag(help="how many trainings to make in all; a grid's all if left out")
+    hours: float | None = flag(help="begin no new trial after so many hours, those of earlier sessions counted")
+    workers: int = flag(1, help="trainings at a time on this machine, each with its share of the cores")
+    startup_trials: int | None = flag(help="how many trials tpe and gp draw at random before they propose (10)")
+    refit: bool = flag(
+        False,
+        help="at the end train the best settings anew on train and validation together",
+    )
+    output_dir: str | None = flag(
+        help="where trials, table, page and the best run go; the same command again goes on there, or joins in"
+    )
+    overwrite_output_dir: bool = flag(False, help="replace the search that --output_dir holds")
+    cache_gb: float | None = flag(
+        help="keep decoded images for later epochs and trials, so many gigabytes in all (10 if left out; 0: none)"
+    )
+
+
 @dataclass(frozen=True)
 class InspectArguments:
     """Where the results of an inspection go, and whether a cleaned list is written."""
