@@ -15,6 +15,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import cross_val_score
 
 from hfcls.commands.crossval import crossval
+from hfcls.commands.evaluate import evaluate
 from hfcls.errors import UserError
 from hfcls.structures import Predictions
 from tests.processes import kill, start_training, wait, wait_for
@@ -103,6 +104,19 @@ def test_the_same_command_changes_nothing_and_another_is_refused(directory: Path
     assert (directory / "crossval.json").read_bytes() == before
     with pytest.raises(UserError, match="--folds was 3 and is now 4"):
         crossval({**FIXED, "folds": 4, "repeats": 2, "output_dir": str(directory)})
+
+
+def test_folds_are_kept_as_one_classifier(image_folder: Path, tmp_path: Path):
+    values = {**FIXED, "train_dir": str(image_folder), "folds": 2, "keep_ensemble": True, "num_train_epochs": 1}
+    values |= {"learning_rate": 0.01, "max_steps": -1, "per_device_train_batch_size": 4}
+    del values["dataset_name"]
+    crossval({**values, "output_dir": str(tmp_path / "folds")})
+    new = {"test_dir": str(image_folder), "use_cpu": True}
+    for number, place in enumerate(("ensemble", "folds/repeat-1-fold-1", "folds/repeat-1-fold-2")):
+        evaluate({**new, "model": str(tmp_path / "folds" / place), "output_dir": str(tmp_path / f"{number}")})
+    found = [Predictions.load(tmp_path / f"{number}" / "predictions" / "test.parquet") for number in range(3)]
+    together, first, second = (one.probabilities for one in found)
+    assert np.abs(together - (first + second) / 2).max() < 1e-6 < np.abs(first - second).max()
 
 
 def test_a_given_test_split_stays_unseen(image_folder: Path, tmp_path: Path, capsys):
