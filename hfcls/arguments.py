@@ -206,6 +206,22 @@ class RunArguments:
     hub_private_repo: bool = flag(False, help="make the repository private, with --push_to_hub")
 
 
+@dataclass(frozen=True)
+class CrossvalArguments:
+    """How often the data is dealt into how many folds, and what is kept."""
+
+    folds: int = flag(5, help="how many folds; each is held out once")
+    repeats: int = flag(1, help="deal the images out anew so many times")
+    processes: int = flag(1, help="train so many folds side by side, each on its share of the cores")
+    keep_ensemble: bool = flag(
+        False, help="also save the networks of all folds (of the first repeat) as one classifier, in ensemble/"
+    )
+    overwrite_output_dir: bool = flag(False, help="begin anew where --output_dir holds another cross-validation")
+    cache_gb: float | None = flag(
+        help="keep decoded images for later epochs and folds, so many gigabytes in all (10 if left out; 0: none)"
+    )
+
+
 # The rows of `hfcls.models.test_time`, which is heavy to import.
 TTA = ("none", "flip", "flip_shift", "five_crop", "ten_crop")
 _TTA_HELP = "average over several views of each image: its mirror image, moved by 1/32 of the side, or crops"
@@ -339,6 +355,48 @@ class ExplainArguments:
     use_cpu: bool = flag(False, help="use no accelerator")
     trust_remote_code: bool = flag(False, help="run the Python files that come with the model")
     allow_pickle: bool = flag(False, help="also read weights that are not safetensors")
+
+
+# The rows of `hfcls.search.STRATEGIES` and `hfcls.search.PRUNERS`, which are heavy to import.
+STRATEGY_NAMES = ("tpe", "gp", "random", "grid")
+PRUNER_NAMES = ("none", "median", "hyperband")
+
+
+@dataclass(frozen=True)
+class SearchArguments:
+    """What is searched, how, for how long, and where the results go."""
+
+    space: str | None = flag(
+        help="YAML file of what may vary; each line a flag of `hfcls train` with a list of choices or a range, such as "
+        "learning_rate: {low: 1e-4, high: 1e-1, log: true}"
+    )
+    strategy: str = flag(
+        "tpe",
+        help="how settings are proposed: tpe and gp (Bayesian: by a tree of Parzen estimators, by a Gaussian process) "
+        "learn from the trials before, random does not, grid tries all combinations",
+        choices=STRATEGY_NAMES,
+    )
+    pruner: str = flag(
+        "none",
+        help="end trials early that do worse than the others did after as many evaluations: median (than half of "
+        "them), or hyperband (than all but a third, asked after 1, 3, 9 ... epochs)",
+        choices=PRUNER_NAMES,
+    )
+    trials: int | None = flag(help="how many trainings to make in all; a grid's all if left out")
+    hours: float | None = flag(help="begin no new trial after so many hours, those of earlier sessions counted")
+    workers: int = flag(1, help="trainings at a time on this machine, each with its share of the cores")
+    startup_trials: int | None = flag(help="how many trials tpe and gp draw at random before they propose (10)")
+    refit: bool = flag(
+        False,
+        help="at the end train the best settings anew on train and validation together",
+    )
+    output_dir: str | None = flag(
+        help="where trials, table, page and the best run go; the same command again goes on there, or joins in"
+    )
+    overwrite_output_dir: bool = flag(False, help="replace the search that --output_dir holds")
+    cache_gb: float | None = flag(
+        help="keep decoded images for later epochs and trials, so many gigabytes in all (10 if left out; 0: none)"
+    )
 
 
 @dataclass(frozen=True)

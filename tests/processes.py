@@ -5,6 +5,7 @@ import os
 import signal
 import time
 import traceback
+from importlib import import_module
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -13,9 +14,9 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["hfcls.training.fit", "hfcls.evaluation.measure", "hfcls.evaluation.report"])
 
 
-def start_training(values: dict, log: Path) -> BaseProcess:
-    """Starts `hfcls train` in a child whose output goes to `log`."""
-    child = _CONTEXT.Process(target=_train, args=(values, str(log)))
+def start_training(values: dict, log: Path, *, command: str = "train") -> BaseProcess:
+    """Starts `hfcls train`, or a command of many trainings, in a child whose output goes to `log`."""
+    child = _CONTEXT.Process(target=_train, args=(command, values, str(log)))
     child.start()
     return child
 
@@ -41,17 +42,17 @@ def kill(child: BaseProcess, number: int = signal.SIGKILL) -> int | None:
     return wait(child, 60)
 
 
-def _train(values: dict, log: str) -> None:
+def _train(command: str, values: dict, log: str) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with open(log, "a") as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
-    from hfcls.commands.train import train
     from hfcls.parsing import run_command
 
     code = 1
     try:
-        code = run_command(lambda: train(values) and None)
+        work = getattr(import_module(f"hfcls.commands.{command}"), command)
+        code = run_command(lambda: work(values) and None)
     except BaseException:
         traceback.print_exc()
     os._exit(code)
