@@ -7,6 +7,8 @@ from hfcls.ensembling.base import Case, Choice
 # Of the mixture: members that count for less are left out, since each costs a pass.
 LEAST_WEIGHT = 0.005
 _ITERATIONS, _TOLERANCE = 10_000, 1e-10
+# A later round of greedy selection must gain so much: all else is chance, and another member costs another pass.
+_LEAST_GAIN = 1e-4
 # Of greedy selection: how often a member is added in all, for each member that there is.
 _ROUNDS = 5
 
@@ -79,8 +81,7 @@ def _select(case: Case, allowed: np.ndarray) -> Choice:
         counts[added] += 1
         score = max(scores)
         steps.append({"added": added, case.metric: _figure(score, case.metric)})
-        # A later round that is no better only costs more members.
-        if score > best + 1e-12:
+        if score > best + _LEAST_GAIN:
             best, kept = score, counts.copy()
     return Choice(kept / kept.sum(), steps[: int(kept.sum())])
 

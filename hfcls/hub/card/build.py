@@ -22,7 +22,7 @@ from hfcls.hub.card.examples import FOLDER, Example, find_examples
 from hfcls.hub.card.markdown import distinct_names, fence, inline, join_words, table
 from hfcls.hub.card.measured import describe_results, example_output
 from hfcls.hub.card.metadata import build_metadata
-from hfcls.hub.card.network import Network, base_model_of, read_network
+from hfcls.hub.card.network import ENSEMBLE, Network, base_model_of, read_network
 from hfcls.hub.card.pictures import Picture, draw_pictures
 from hfcls.hub.card.run import read_card_run, read_training
 from hfcls.hub.card.training import resolved_arguments, training_rows
@@ -124,6 +124,7 @@ def _context(
         "network": network,
         "code": ", ".join(f"<code>{inline(name)}</code>" for name in network.code),
         "architecture": inline(network.name),
+        "ensemble": network.name.startswith(ENSEMBLE),
         "paper": inline(network.entry.paper) if network.entry and network.entry.paper else "",
         "classes": _classes(network.labels),
         "number_of_classes": len(network.labels),
