@@ -18,7 +18,7 @@ from hfcls.commands.crossval import crossval
 from hfcls.commands.evaluate import evaluate
 from hfcls.errors import UserError
 from hfcls.structures import Predictions
-from tests.processes import kill, start_training, wait, wait_for
+from tests.processes import kill, start_crossval, wait, wait_for
 
 # A step that changes nothing: the network stays as the seed made it.
 FIXED = {
@@ -136,19 +136,19 @@ def test_killed_it_goes_on_to_the_same_table(tmp_path: Path):
     }
     log = tmp_path / "log"
     whole = {**values, "output_dir": str(tmp_path / "whole")}
-    assert wait(start_training(whole, log, command="crossval"), 300) == 0, log.read_text()
+    assert wait(start_crossval(whole, log), 300) == 0, log.read_text()
     killed = {**values, "output_dir": str(tmp_path / "killed"), "processes": 2}
-    child = start_training(killed, log, command="crossval")
+    child = start_crossval(killed, log)
     wait_for(tmp_path / "killed" / "folds" / "repeat-1-fold-2" / "run.yaml", child, log)
     assert kill(child) == -signal.SIGKILL
     quiet = _moments_without_writing(tmp_path / "killed" / "folds")
     assert quiet, "the processes of the killed one train on"
-    child = start_training({**killed, "processes": 1}, log, command="crossval")
+    child = start_crossval({**killed, "processes": 1}, log)
     wait_for(tmp_path / "killed" / "folds" / "repeat-1-fold-2" / "checkpoint-46", child, log)
     os.kill(child.pid, signal.SIGINT)
     assert wait(child, 120) == 130, log.read_text()
     assert "The same command goes on" in log.read_text()
-    assert wait(start_training({**killed, "processes": 1}, log, command="crossval"), 300) == 0, log.read_text()
+    assert wait(start_crossval({**killed, "processes": 1}, log), 300) == 0, log.read_text()
     first, second = (json.loads((tmp_path / name / "crossval.json").read_text()) for name in ("whole", "killed"))
     for content in (first, second):
         content.pop("train_runtime")
