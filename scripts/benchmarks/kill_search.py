@@ -64,7 +64,7 @@ def main() -> int:
 
 
 def disturb(values: dict, log: Path, kills: int, moments: random.Random, seconds: float) -> list[int]:
-    """Kills a search so many times, spread over its length, and lets it end; how many trials were finished each time."""
+    """Kills a search so many times, then lets it end; how many trials were finished each time."""
     done: list[int] = []
     while True:
         child = start_search(values, log)

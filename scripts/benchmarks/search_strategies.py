@@ -32,7 +32,7 @@ from hfcls.search import STRATEGIES
 from hfcls.search.proposals import Proposals
 from hfcls.search.space import Dimension, Space
 from hfcls.training.fit import fit
-from hfcls.training.start import prepare_training
+from hfcls.training.start import cache_pixels, prepare_training
 
 SPACE = Space(
     (
@@ -96,7 +96,7 @@ def objective(params: dict, data) -> float:
             **{"architecture": "lenet5", "num_train_epochs": 4, "output_dir": folder, "disable_tqdm": True},
             **{"save_strategy": "no", "use_cpu": True, "bf16": False, "seed": 0, **params},
         }
-        start = prepare_training(values, data)
+        start = cache_pixels(prepare_training(values, data), None)
         try:
             result = fit(
                 start.classifier,

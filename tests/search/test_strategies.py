@@ -4,6 +4,7 @@ import numpy as np
 import optuna
 import pytest
 
+from hfcls.arguments import PRUNER_NAMES, STRATEGY_NAMES
 from hfcls.search import PRUNERS, STRATEGIES
 from hfcls.search.proposals import DRAWN, PROPOSED, Proposals
 from hfcls.search.pruning import Pruner, bracket_of, prune_by_hyperband, rungs_of
@@ -32,6 +33,10 @@ def run(strategy: str, trials: int, *, seed: int = 0, study: optuna.Study | None
 
 def value_of(params: dict) -> float:
     return abs(np.log10(params["learning_rate"]) + 2) + params["image_size"] / 64 + (params["optim"] is None)
+
+
+def test_flags_and_tables_name_the_same():
+    assert set(STRATEGY_NAMES) == STRATEGIES.keys() and set(PRUNER_NAMES) == PRUNERS.keys()
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
