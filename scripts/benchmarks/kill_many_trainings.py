@@ -2,9 +2,9 @@
 
     python scripts/benchmarks/kill_many_trainings.py --kills 5
 
-For each command (`hfcls crossval`, and `hfcls search` with a pruner and without): one undisturbed, then one that SIGKILL
-ends at so many random moments and that the same command goes on with; augmentation on, one process. Prints a row each;
-exits with 1 where a figure differs (but for the seconds), or a byte of the weights that are kept.
+For each command (`hfcls crossval`, and `hfcls search` with a pruner and without): one undisturbed, then one that
+SIGKILL ends at so many random moments and that the same command goes on with; augmentation on, one process. Prints a
+row each; exits with 1 where a figure differs (but for the seconds), or a byte of the weights that are kept.
 """
 
 import argparse
