@@ -24,6 +24,11 @@ def start_search(values: dict, log: Path) -> BaseProcess:
     return _start("hfcls.commands.search", "search_hyperparameters", values, log)
 
 
+def start_crossval(values: dict, log: Path) -> BaseProcess:
+    """The same with `hfcls crossval`."""
+    return _start("hfcls.commands.crossval", "crossval", values, log)
+
+
 def _start(module: str, name: str, values: dict, log: Path) -> BaseProcess:
     child = _CONTEXT.Process(target=_run, args=(module, name, values, str(log)))
     child.start()

@@ -28,7 +28,7 @@ GROUND = (
 FLOORS = {
     **dict.fromkeys(GROUND, 1),
     **dict.fromkeys(("data", "models", "metrics", "uncertainty"), 2),
-    **dict.fromkeys(("methods", "evaluation", "inspection", "explain"), 3),
+    **dict.fromkeys(("methods", "evaluation", "inspection", "explain", "ensembling"), 3),
     **dict.fromkeys(("training", "search", "hub", "serving"), 4),
     "commands": 5,
     "cli": 6,
