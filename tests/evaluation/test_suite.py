@@ -1,6 +1,7 @@
 """The suite through the command: what it finds, what it costs, how it goes on."""
 
 import json
+import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from scipy.special import softmax
 from sklearn.metrics import roc_auc_score
 
@@ -66,7 +68,7 @@ def read(place: Path) -> dict:
     return {file.stem: json.loads(file.read_text()) for file in (place / "suite").glob("*.json")}
 
 
-def test_every_step_costs_what_it_says_and_is_right(run: Path, strangers: Path, tmp_path: Path, monkeypatch):
+def test_every_step_costs_what_it_says_and_is_right(run: Path, strangers: Path, tmp_path: Path, monkeypatch, capsys):
     passed = 0
 
     def counting(*args, **kwargs):
@@ -131,6 +133,20 @@ def test_every_step_costs_what_it_says_and_is_right(run: Path, strangers: Path, 
     for title in ("Calibration", "Strange images", "10 passes with dropout", "far, n = 12, 1 unreadable"):
         assert title in page
     assert "<script" not in page and not (tmp_path / "suite" / "seen").exists()
+    for here, there in (("suite", "report"), ("report", "suite")):
+        assert f'href="../{there}/index.html"' in (tmp_path / here / "index.html").read_text(encoding="utf-8")
+
+    said = capsys.readouterr().out
+    surest = scaling.scale(predictions).probabilities.max(axis=1)
+    sure, passing = predictions.probabilities.max(axis=1), results["strangers"]["rows"][2]["figures"][0]["fpr95"]
+    assert results["strangers"]["rows"][2]["score"] == "energy"
+    for clause in (
+        f"it is {100 * sure.mean():.1f} % sure and right in {100 - 100 * wrong.mean():.1f}",
+        f"(scaled: {100 * surest.mean():.1f} % sure)",
+        f"hold the true one in {100 * row['coverage']:.1f} %",
+        f"finds out {100 - 100 * passing:.1f} % of the far strange images, at 5 % false alarms",
+    ):
+        assert clause in said and clause.replace(" %", "\u00a0%") in page
 
 
 def test_a_killed_suite_goes_on_and_ends_the_same(plain: Path, strangers: Path, tmp_path: Path, monkeypatch, capsys):
@@ -156,8 +172,12 @@ def test_a_killed_suite_goes_on_and_ends_the_same(plain: Path, strangers: Path, 
     with monkeypatch.context() as patch:
         for name, step in list(STEPS.items()):
             patch.setitem(STEPS, name, counted(step, name))
-        patch.setattr("hfcls.evaluation.suite.stranger_sets._Reader.__call__", stop)  # they were seen before
+        # All of these were seen before.
+        patch.setattr("hfcls.evaluation.suite.stranger_sets._Reader.__call__", stop)
+        patch.setattr("hfcls.evaluation.measure.measure_split", stop)
+        capsys.readouterr()
         assert main([*asked, str(tmp_path / "killed")]) == 0
+        assert "evaluated before with the same model and images" in capsys.readouterr().out
     assert again == ["sets", "features", "single", "dropout", "views", "laplace"]
     whole, killed = (
         {file.name: file.read_bytes() for file in (tmp_path / place / "suite").iterdir()}
@@ -174,6 +194,27 @@ def test_a_killed_suite_goes_on_and_ends_the_same(plain: Path, strangers: Path, 
             == 0
         )
     assert again == ["strangers", "features"]
+
+
+def test_predictions_of_other_weights_or_that_were_changed_are_made_anew(plain: Path, tmp_path: Path, capsys):
+    shutil.copytree(plain, tmp_path / "run")
+    asked = ["evaluate", str(tmp_path / "run"), "--suite", "quick", "--use_cpu", "--output_dir", str(tmp_path / "out")]
+    for change in (None, "predictions", "weights"):
+        if change == "predictions":
+            file = tmp_path / "out" / "predictions" / "test.parquet"
+            before = Predictions.load(file)
+            Predictions(before.logits[:, ::-1], before.labels, before.ids, before.class_names).save(file)
+        elif change == "weights":
+            weights = load_file(tmp_path / "run" / "model.safetensors")
+            save_file(
+                {k: v * 1.5 for k, v in weights.items()}, tmp_path / "run" / "model.safetensors", {"format": "pt"}
+            )
+        assert main(asked) == 0
+        assert "evaluated before" not in capsys.readouterr().out, change
+        if change == "predictions":
+            assert np.array_equal(Predictions.load(file).logits, before.logits)
+    assert main(asked) == 0
+    assert "evaluated before" in capsys.readouterr().out
 
 
 def test_without_a_validation_split_half_of_the_images_are_fitted_on(plain: Path, photos: Path, tmp_path: Path):

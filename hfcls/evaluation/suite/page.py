@@ -27,18 +27,22 @@ DOUBT_TITLES = {name: name.replace("_", " ") for name in DOUBTS}
 STRANGERS, SEVERAL = ("strangers", "features"), ("single", "ensemble", "dropout", "views", "laplace")
 
 
-def save_page(path: Path, found: dict[str, dict[str, Any]], *, suite: str, subject: Subject, source: str) -> Path:
+def save_page(
+    path: Path, found: dict[str, dict[str, Any]], *, suite: str, subject: Subject, source: str, told: str
+) -> Path:
     """Writes the page.
 
     Args:
         found: by step, its ``result`` or the ``reason`` why there is none.
         suite: its name.
         source: of the images, in words.
+        told: all of it in a sentence.
     """
     results = {name: content["result"] for name, content in found.items() if content["result"] is not None}
     context = {
         "model": subject.name,
         "suite": suite,
+        "told": told,
         "split": subject.split,
         "n": len(subject.predictions),
         "source": source,

@@ -8,7 +8,7 @@ import numpy as np
 from hfcls.evaluation.suite.step import CannotDoError
 from hfcls.evaluation.suite.subject import SEED, Subject
 from hfcls.uncertainty.detection import bootstrap_auroc, measure_detection
-from hfcls.uncertainty.strangers import DETECTORS, Known
+from hfcls.uncertainty.strangers import DETECTORS, Known, Seen
 
 
 def measure_strangers(subject: Subject, known: Known, names: Iterable[str]) -> dict[str, Any]:
@@ -29,10 +29,13 @@ def measure_strangers(subject: Subject, known: Known, names: Iterable[str]) -> d
         {"name": one.name, "kind": one.kind, "n": len(what.logits), "left_out": one.n - len(what.logits)}
         for one, what in seen
     ]
+    names = list(names)
+    logits_do = all(DETECTORS[name].needs == "logits" for name in names)
+    own = Seen(subject.predictions.logits) if logits_do else subject.seen
     rows = []
     for name in names:
         detector = DETECTORS[name](known)
-        base = detector.score(subject.seen)
+        base = detector.score(own)
         rows.append({"score": name, "figures": [_measure(detector.score(what), base) for _, what in seen]})
     return {"n": len(subject.predictions), "sets": sets, "rows": rows}
 
