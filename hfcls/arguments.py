@@ -42,6 +42,13 @@ class DataArguments:
         help="YAML, JSON or CSV of old class: new class, which renames, merges and (new name left empty) leaves out"
     )
     samples: str | None = flag(help="CSV of id[, label, split, group]: use these alone (see `hfcls inspect --fix`)")
+    exclude: str | None = flag(
+        help="leave these images out: CSV with the column id (such as the suspects.csv of `hfcls inspect`), or a text "
+        "file with an id on each line"
+    )
+    relabel: str | None = flag(
+        help="other labels for some images: CSV of id, new_label (or label); an empty cell changes nothing"
+    )
     on_bad_image: str = flag("error", help="what to do with images that cannot be read", choices=("error", "skip"))
     max_image_pixels: int = flag(89_478_485, help="images with more pixels count as images that cannot be read")
     max_train_samples: int | None = flag(help="use at most so many training images, stratified")
