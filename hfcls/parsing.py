@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from hfcls.arguments import ALTERNATIVES
+from hfcls.arguments import ALTERNATIVES, TRAIN_ARGUMENTS
 from hfcls.errors import UserError, suggest
 from hfcls.trainer_flags import DECIDED_HERE, HELP, RENAMED, TRAINING_DEFAULTS
 
@@ -179,6 +179,20 @@ class Parser(argparse.ArgumentParser):
     def add_config(self) -> None:
         """Adds ``--config FILE.yaml``."""
         self.add_argument("--config", metavar="FILE", help="YAML file of flags; flags on the command line override it")
+
+    def add_training(self, *, without: frozenset[str] = frozenset()) -> None:
+        """Adds all that decides what comes out of a training.
+
+        Args:
+            without: flags that would have no effect in this command.
+        """
+        for cls in TRAIN_ARGUMENTS:
+            title = cls.__name__.removesuffix("Arguments").lower()
+            self.add_flags(title, [flag for flag in flags_of(cls) if flag.name not in without])
+        self.add_flags(
+            "training (the fields of transformers' TrainingArguments that have an effect here)",
+            [flag for flag in training_flags() if flag.name not in without],
+        )
 
     def values(self, argv: Sequence[str]) -> dict[str, Any]:
         """What the command line and the config say; nothing that they don't.

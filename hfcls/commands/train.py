@@ -4,20 +4,9 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from hfcls.arguments import (
-    TRAIN_ARGUMENTS,
-    AugmentationArguments,
-    CardArguments,
-    DataArguments,
-    MethodArguments,
-    ModelArguments,
-    PushArguments,
-    RunArguments,
-    TransferArguments,
-    only,
-)
+from hfcls.arguments import CardArguments, PushArguments, RunArguments
 from hfcls.errors import UserError
-from hfcls.parsing import Parser, flags_of, training_flags
+from hfcls.parsing import Parser, flags_of
 
 DESCRIPTION = """Trains or fine-tunes an image classifier, evaluates it and writes the run directory.
 
@@ -31,39 +20,14 @@ def build_parser() -> Parser:
     """All flags of the command."""
     parser = Parser("train", DESCRIPTION)
     parser.add_config()
-    parser.add_flags("data", flags_of(DataArguments))
-    parser.add_flags("model", flags_of(ModelArguments))
-    parser.add_flags("augmentation", flags_of(AugmentationArguments))
-    parser.add_flags("method", flags_of(MethodArguments))
-    parser.add_flags("transfer", flags_of(TransferArguments))
+    parser.add_training()
     parser.add_flags("run", flags_of(RunArguments))
-    parser.add_flags(
-        "training (the fields of transformers' TrainingArguments that have an effect here)", training_flags()
-    )
     return parser
 
 
 def main(argv: list[str]) -> None:
     """Parses the flags and trains."""
     train(build_parser().values(argv))
-
-
-def _check(values: dict[str, Any]) -> None:
-    """What can be said before anything heavy is imported."""
-    if not values.get("output_dir"):
-        raise UserError("No --output_dir: say where the run goes, such as --output_dir runs/first.")
-    if values.get("model_name_or_path") is None and values.get("architecture") is None:
-        raise UserError(
-            "No model: give --model_name_or_path CHECKPOINT to fine-tune or --architecture NAME to start anew."
-        )
-    if not 0 <= (values.get("cache_gb") or 0) < float("inf"):
-        raise UserError(f"--cache_gb is {values['cache_gb']}: expected a number, 0 (no cache) or more.")
-    if values.get("cache_gb") and values.get("streaming"):
-        raise UserError("--cache_gb would have no effect with --streaming, whose images are decoded as they come.")
-    from hfcls.pages.standalone import check_formats
-
-    check_formats(values.get("figures"))
-    _check_publishing(values)
 
 
 def _check_publishing(values: dict[str, Any]) -> None:
@@ -94,161 +58,54 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
     Raises:
         UserError: bad input; see the message.
     """
+    from hfcls.pages.standalone import check_formats
+    from hfcls.training.flags import check_training
+
     values = build_parser().check(values)
-    _check(values)
-    from hfcls.training.fit import fit
-    from hfcls.training.processes import check_launcher
-    from hfcls.training.resume import find_resumable
-    from hfcls.training.run_directory import (
-        check_nothing_inside,
-        check_run_directory,
-        is_run,
-        open_run_directory,
-        read_settings,
-        write_settings,
-        writing,
-    )
-    from hfcls.training.start import cache_pixels, prepare_training, with_old_revision
-    from hfcls.training.whitening import whiten_first_layer
+    check_training(values)
+    check_formats(values.get("figures"))
+    _check_publishing(values)
+    from hfcls.training.run_directory import writing
+    from hfcls.training.whole_run import train_whole
 
-    check_launcher()
-    run_dir = Path(values["output_dir"]).expanduser()
-    resume = values.get("resume_from_checkpoint")
     say = _printer()
+    try:
+        run = train_whole(values, say=say)
+    except KeyboardInterrupt as stop:
+        raise _with_the_way_on(stop, values) from None
     if _is_first_process():
-        check_run_directory(run_dir, resume=bool(resume), overwrite=bool(values.get("overwrite_output_dir")))
-        check_nothing_inside(run_dir, values)
-    before = read_settings(run_dir) if resume and is_run(run_dir) else None
-    values = with_old_revision(values, before)
-    loaded, summary = _load(values)
-    start = prepare_training(values, loaded, before=before)
-    settings = _resolve(start)
-    checkpoint, notices = find_resumable(run_dir, resume, summary, settings)
-    start = cache_pixels(start, values.get("cache_gb"), say)
-    if not start.pretrained and checkpoint is None:
-        notices += whiten_first_layer(start.classifier.model, start.splits["train"], start.preprocessing)
-    for notice in (*start.loaded.notices, *start.classifier.notices, *notices):
-        say(f"note: {notice}")
-    say(_headline(start, summary))
-    if _is_first_process():
-        open_run_directory(run_dir, resume=bool(resume))
-        with writing(run_dir):
-            write_settings(run_dir, settings, summary)
-
-    result = fit(
-        start.classifier,
-        start.splits,
-        preprocessing=start.preprocessing,
-        training=start.training,
-        method=only(MethodArguments, start.values),
-        augmentation=only(AugmentationArguments, start.values),
-        transfer=only(TransferArguments, start.values),
-        checkpoint=checkpoint,
-        say=say,
-    )
-    _add_dropped(run_dir, summary, settings, result, say)
-    if result.interrupted:
-        raise KeyboardInterrupt(
-            f"Stopped at step {result.state.global_step} of {result.state.max_steps}, all saved. Go on with:\n"
-            f"  hfcls train --config {quote(str(run_dir / 'run.yaml'))} --resume_from_checkpoint auto"
-        )
-    with writing(run_dir):
-        content = _finish(run_dir, start, result, say)
-    if values.get("push_to_hub") and _is_first_process():
-        _publish(run_dir, values, say)
-    return content
+        with writing(run.run_dir):
+            _report(run, say)
+        if values.get("push_to_hub"):
+            _publish(run.run_dir, values, say)
+    return run.content
 
 
-def _add_dropped(run_dir: Path, summary: dict[str, Any], settings: dict[str, Any], result: Any, say: Any) -> None:
-    """Writes down what a stream left out."""
-    from hfcls.training.run_directory import write_settings, writing
-
-    if not result.dropped or not _is_first_process():
-        return
-    known = {entry["id"] for entry in summary["dropped"]}
-    summary["dropped"] += [vars(entry) for entry in result.dropped if entry.id not in known]
-    say(f"note: {len(result.dropped)} images of the stream could not be read and were left out: see data.json.")
-    with writing(run_dir):
-        write_settings(run_dir, settings, summary)
+def _with_the_way_on(stop: KeyboardInterrupt, values: dict[str, Any]) -> KeyboardInterrupt:
+    if not str(stop):  # before anything was trained
+        return stop
+    settings = quote(str(Path(values["output_dir"]).expanduser() / "run.yaml"))
+    return KeyboardInterrupt(f"{stop} Go on with:\n  hfcls train --config {settings} --resume_from_checkpoint auto")
 
 
-def _load(values: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """The data, and what ``data.json`` says of it."""
-    from hfcls.data.labelled import load_data
+def _report(run: Any, say: Any) -> None:
+    """The report and the card of a finished training.
 
-    loaded = load_data(only(DataArguments, values))
-    if "train" not in loaded.splits and loaded.stream is None:
-        raise UserError(f"{loaded.source} has no train split.")
-    summary = loaded.summary()
-    present = list(loaded.class_names)
-    if loaded.stream is None:
-        present = [name for name, count in summary["splits"]["train"]["label_counts"].items() if count]
-    if len(present) < 2:
-        raise UserError(f"All training images are of the class {present[0]!r}: a classifier needs two or more.")
-    return loaded, summary
-
-
-def _resolve(start: Any) -> dict[str, Any]:
-    """Every argument as it was resolved, without those that have no effect in this run."""
-    resolved: dict[str, Any] = {}
-    for cls in TRAIN_ARGUMENTS:
-        resolved |= vars(only(cls, start.values))
-    for flag in training_flags():
-        value = getattr(start.training, flag.name)
-        value = value.to_dict() if hasattr(value, "to_dict") else getattr(value, "value", value)
-        resolved[flag.name] = None if flag.name == "resume_from_checkpoint" else value
-    # As the user said, since each machine chooses anew.
-    resolved |= {"use_cpu": bool(start.values.get("use_cpu")), "bf16": start.values.get("bf16", "auto")}
-    resolved["dataloader_num_workers"] = start.values.get("dataloader_num_workers")
-    idle = {"num_train_epochs"} if start.loaded.stream is not None else set()
-    if "validation" not in start.loaded.splits:
-        idle |= {"metric_for_best_model", "greater_is_better", "load_best_model_at_end"}
-    return {n: value for n, value in resolved.items() if value not in (None, [], {}) and n not in idle}
-
-
-def _finish(run_dir: Path, start: Any, result: Any, say: Any) -> dict[str, Any]:
-    """Predictions and figures of validation and test, the weights, the report."""
-    from hfcls.data.batches import BatchCollator
+    Args:
+        run: a `hfcls.training.whole_run.TrainedRun`.
+    """
     from hfcls.data.pictures import Pictures
-    from hfcls.evaluation.measure import measure_split, write_results
     from hfcls.evaluation.measured_run import choose_split
     from hfcls.evaluation.report import save_report
-    from hfcls.evaluation.trusting import learn_and_measure_trust
     from hfcls.explain.report_pictures import report_overlays
-    from hfcls.models import Classifier, save_classifier
 
-    first = result.accelerator.is_main_process
-    collator, training = BatchCollator(start.preprocessing), start.training
-    measured: dict[str, Any] = {}
-    flat: dict[str, dict[str, Any]] = {}
-    for split in ("validation", "test"):
-        if split in start.splits:
-            measured[split], flat[split] = measure_split(
-                result.model,
-                start.splits[split],
-                collator,
-                split=split,
-                output=run_dir / "predictions" if first else None,
-                accelerator=result.accelerator,
-                batch_size=training.per_device_eval_batch_size,
-                num_workers=training.dataloader_num_workers,
-                quiet=bool(training.disable_tqdm),
-            )
-    if not first:
-        return measured
-    classifier = Classifier(result.model, start.classifier.image_processor)
-    save_classifier(classifier, run_dir)
-    result.state.save_to_json(str(run_dir / "trainer_state.json"))
-    learn_and_measure_trust(run_dir, measured)
-    content = write_results(run_dir, result, measured, flat, start.splits, collator)
     page = None
-    if measured:  # without a validation and a test split there is nothing to report
-        data = start.loaded.splits[choose_split(measured)]
-        pictures = Pictures(data, max_pixels=start.loaded.max_image_pixels)
-        explain = report_overlays(classifier)
-        page = save_report(run_dir, pictures=pictures, explain=explain, figures=start.values.get("figures") or ())
-    say(_results_text(measured, run_dir, page, _write_card(run_dir)))
-    return content
+    if run.measured:  # without a validation and a test split there is nothing to report
+        data = run.start.loaded.splits[choose_split(run.measured)]
+        pictures = Pictures(data, max_pixels=run.start.loaded.max_image_pixels)
+        explain, figures = report_overlays(run.classifier), run.start.values.get("figures") or ()
+        page = save_report(run.run_dir, pictures=pictures, explain=explain, figures=figures)
+    say(_results_text(run.measured, run.run_dir, page, _write_card(run.run_dir)))
 
 
 def _write_card(run_dir: Path) -> str:
@@ -276,39 +133,6 @@ def _publish(run_dir: Path, values: dict[str, Any], say: Any) -> None:
     except UserError as error:
         again = f"hfcls push {quote(str(run_dir))} --repo_id {where.repo_id}{' --private' if where.private else ''}"
         raise UserError(f"{error} The run itself is finished: `{again}` pushes it.") from None
-
-
-def _headline(start: Any, summary: dict[str, Any]) -> str:
-    from hfcls.data.augmentation import describe_dials
-    from hfcls.models import describe_steps
-
-    config, training = start.classifier.model.config, start.training
-    name = getattr(config, "architecture", None) or config.model_type.removeprefix("hfcls_")
-    count = sum(p.numel() for p in start.classifier.model.parameters())
-    sizes = ", ".join(f"{len(data):,} {split}" for split, data in start.splits.items() if hasattr(data, "labels"))
-    length = f"{training.max_steps} steps" if training.max_steps > 0 else _epochs(training)
-    processes = f" in each of {training.world_size} processes" if training.world_size > 1 else ""
-    optim = getattr(training.optim, "value", training.optim)
-    augmented = describe_dials(vars(only(AugmentationArguments, start.values)))
-    prepared = describe_steps(start.classifier.image_processor)
-    lines = [
-        f"data      {summary['source']}: {len(summary['class_names'])} classes; {sizes}",
-        *(f"          {split}: {s['from']}" for split, s in summary["splits"].items() if s["from"] != "given"),
-        *([f"input     {start.input}"] if start.input else []),
-        f"model     {name}, {count:,} parameters",
-        *([f"prepare   {prepared}"] if prepared else []),
-        f"training  {length}, batch {training.per_device_train_batch_size}{processes}, {optim}, "
-        f"learning rate {training.learning_rate:g} ({training.lr_scheduler_type.value}), "
-        f"weight decay {training.weight_decay:g}, label smoothing {training.label_smoothing_factor:g}, "
-        f"seed {training.seed}, {'bf16' if training.bf16 else 'fp32'}",
-        f"augment   {augmented or 'none'}",
-        *([f"chosen    {start.chosen}"] if start.chosen else []),
-    ]
-    return "\n".join(lines)
-
-
-def _epochs(training: Any) -> str:
-    return f"{training.num_train_epochs:g} epoch{'' if training.num_train_epochs == 1 else 's'}"
 
 
 def _results_text(measured: dict[str, Any], run_dir: Path, report: Path | None, card: str) -> str:

@@ -1,6 +1,6 @@
 """One whole training: what `train`, and every command that trains many times, calls."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from transformers import (
     PreTrainedModel,
     PrinterCallback,
     ProgressCallback,
+    TrainerCallback,
     TrainerState,
     TrainingArguments,
 )
@@ -73,6 +74,7 @@ def fit(
     augmentation: AugmentationArguments,
     transfer: TransferArguments | None = None,
     checkpoint: Path | None = None,
+    callbacks: Sequence[TrainerCallback] = (),
     say: Callable[[str], None] = lambda text: None,
 ) -> Fit:
     """Trains a classifier.
@@ -81,6 +83,7 @@ def fit(
         classifier: its model is changed in place.
         splits: ``train`` (an `ImageDataset` or a `StreamDataset`) and, where there is one, ``validation``.
         checkpoint: to go on from.
+        callbacks: of Trainer, beside our own.
         say: is told what the user should know.
 
     Raises:
@@ -98,7 +101,7 @@ def fit(
         method=method,
         augmentation=augmentation,
         transfer=transfer,
-        callbacks=[interruptible, clock],
+        callbacks=[interruptible, clock, *callbacks],
         say=say,
     )
     with interruptible:
