@@ -315,7 +315,7 @@ class ExplainArguments:
 
 @dataclass(frozen=True)
 class InspectArguments:
-    """Where the results of an inspection go, and whether a cleaned list is written."""
+    """Where the results of an inspection go, whether a cleaned list is written, what else judges the images."""
 
     output_dir: str | None = flag(help="where the page and the figures go; inspection/DATA if left out")
     fix: str | None = flag(help="CSV file to write with what is worth keeping; `hfcls train --samples` takes it")
@@ -323,6 +323,16 @@ class InspectArguments:
     image_size: int | None = flag(
         help="pixels a side at which augmentations are shown; the median side of the images, at most 224, if left out"
     )
+    label_errors: str | None = flag(
+        help="find wrong labels by out-of-fold predictions: what `hfcls crossval` wrote, or one Parquet file of "
+        "predictions (pip install 'hfcls[labels]')"
+    )
+    features: str | None = flag(
+        help="find outliers and near duplicates by what this classifier sees: run directory, checkpoint or Hub id"
+    )
+    use_cpu: bool = flag(False, help="use no accelerator for --features")
+    trust_remote_code: bool = flag(False, help="run the Python files that come with --features")
+    allow_pickle: bool = flag(False, help="also read weights of --features that are not safetensors")
 
 
 @dataclass(frozen=True)
