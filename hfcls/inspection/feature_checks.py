@@ -1,8 +1,8 @@
 """What the features of a classifier say of the images: outliers, and near duplicates that pixels do not show.
 
 A distance is one less the cosine similarity of pooled features. Limits are set by the data: a distance is unusual that
-lies so many robust standard deviations (1.4826 times the median absolute deviation) from the median. Those within a class
-and those of near duplicates are compared by their logarithms, as they run over powers of ten.
+lies so many robust standard deviations (1.4826 times the median absolute deviation) from the median. Distances within a
+class and those of near duplicates are compared by their logarithms, as they run over powers of ten.
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,10 @@ from hfcls.inspection.neighbours import Neighbours
 from hfcls.inspection.scan import Facts
 from hfcls.inspection.suspects import CLASS_OUTLIER, NEAR, NEAR_LABEL, OUTLIER, Suspect
 
-# Neighbours that are looked at, and limits in robust deviations. Measured: MobileNetV2's features of flower photos put 5 of
-# 20 photos of other things beyond the first limit, no flower of 150, and mirrored copies beyond the second one; LeNet-5's of
-# digits with 5 % wrong labels put half of these beyond the first one in their class, four of five there are wrong.
+# Neighbours that are looked at, and limits in robust deviations. Measured: MobileNetV2's features of flower photos put
+# 5 of 20 photos of other things beyond the first limit, no flower of 150, and mirrored copies beyond the second one.
+# LeNet-5's of digits with 5 % wrong labels put half of these beyond the first one in their class; of what lies there,
+# four of five are wrong.
 NEIGHBOURS = 10
 _FAR, _NEAR = 3.0, 3.5
 _LEAST_DISTANCE = 1e-6

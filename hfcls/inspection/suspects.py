@@ -67,7 +67,7 @@ def label_suspects(images: Images, found: OutOfFold, errors: LabelErrors) -> lis
         likeliest, row = int(errors.likeliest[place]), int(found.rows[place])
         given, suggested = found.probabilities[place, found.labels[place]], found.probabilities[place, likeliest]
         name = found.class_names[likeliest]
-        detail = f"{name} {suggested:.0%}, {images.label(row)} {given:.0%}"
+        detail = f"{name}: {100 * suggested:.0f} %, {images.label(row)}: {100 * given:.0f} %"
         suspects.append(Suspect(row, (LABEL,), float(given), name, detail, typical.get(likeliest)))
     return suspects
 

@@ -19,6 +19,13 @@ _SECTIONS = (
     ("outliers", "Outliers", (CLASS_OUTLIER, OUTLIER)),
     ("duplicates", "Near duplicates", (NEAR,)),
 )
+# What the picture beside is.
+_BESIDE = {
+    LABEL: "suggested; a typical one",
+    NEAR_LABEL: "filed under",
+    CLASS_OUTLIER: "suggested; its nearest",
+    NEAR: "nearly the same",
+}
 
 
 def save_suspects_page(
@@ -70,12 +77,11 @@ def _show(rank: int, suspect: Suspect, images: Images, thumbnails: dict[int, Thu
     (sample_id,) = images.ids([suspect.row])
     beside = None
     if suspect.beside is not None and suspect.beside in thumbnails:
-        twin = suspect.reasons[0] in (NEAR, NEAR_LABEL)
         beside = {
             "thumbnail": thumbnails[suspect.beside],
             "id": images.ids([suspect.beside])[0],
             "caption": images.label(suspect.beside),
-            "what": "its like" if twin else "for comparison",
+            "what": _BESIDE[suspect.reasons[0]],
         }
     return {
         "rank": rank,
