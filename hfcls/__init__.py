@@ -10,6 +10,8 @@ from typing import Any
 # imported. So the command is `write_explanations`, and what it is made of `explain_images` and `Faithfulness`.
 _PLACES = {
     "train": "hfcls.commands.train",
+    "crossval": "hfcls.commands.crossval",
+    "search_hyperparameters": "hfcls.commands.search",
     "evaluate": "hfcls.commands.evaluate",
     "predict": "hfcls.commands.predict",
     "write_explanations": "hfcls.commands.explain",

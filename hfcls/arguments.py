@@ -186,6 +186,10 @@ class TransferArguments:
     average_checkpoints: int | None = flag(
         help="at the end average so many of the newest checkpoints; kept where validation says that it is better"
     )
+    snapshots: int | None = flag(
+        help="let the learning rate fall to 0 so many times and keep a checkpoint each time, for `hfcls ensemble RUN "
+        "--snapshots`"
+    )
 
 
 # What decides what comes out of a training; all of it is kept in run.yaml.
@@ -207,6 +211,22 @@ class RunArguments:
     push_to_hub: bool = flag(False, help="publish the finished run on the Hub in one commit, as `hfcls push` does")
     hub_model_id: str | None = flag(help="where it goes with --push_to_hub, user/name")
     hub_private_repo: bool = flag(False, help="make the repository private, with --push_to_hub")
+
+
+@dataclass(frozen=True)
+class CrossvalArguments:
+    """How often the data is dealt into how many folds, and what is kept."""
+
+    folds: int = flag(5, help="how many folds; each is held out once")
+    repeats: int = flag(1, help="deal the images out anew so many times")
+    processes: int = flag(1, help="train so many folds side by side, each on its share of the cores")
+    keep_ensemble: bool = flag(
+        False, help="also save the networks of all folds (of the first repeat) as one classifier, in ensemble/"
+    )
+    overwrite_output_dir: bool = flag(False, help="begin anew where --output_dir holds another cross-validation")
+    cache_gb: float | None = flag(
+        help="keep decoded images for later epochs and folds, so many gigabytes in all (10 if left out; 0: none)"
+    )
 
 
 # The rows of `hfcls.models.test_time`, which is heavy to import.
@@ -250,6 +270,37 @@ class EvaluateArguments:
     dataloader_num_workers: int = flag(0, help="processes that decode images")
     use_cpu: bool = flag(False, help="use no accelerator")
     trust_remote_code: bool = flag(False, help="run the Python files that come with the model")
+    allow_pickle: bool = flag(False, help="also read weights that are not safetensors")
+
+
+# The rows of `hfcls.ensembling.COMBINATIONS`, which is heavy to import.
+COMBINATION_NAMES = ("average", "weighted", "greedy", "uniform_soup", "greedy_soup")
+
+
+@dataclass(frozen=True)
+class EnsembleArguments:
+    """How members become one classifier, and where it goes."""
+
+    method: str = flag(
+        "average",
+        help="average: mean of the members' probabilities; weighted: weights that fit the validation images best; "
+        "greedy: members added while validation gains; uniform_soup, greedy_soup: one network with the mean of their "
+        "weights, which costs no more than one",
+        choices=COMBINATION_NAMES,
+    )
+    snapshots: bool = flag(False, help="MEMBER is one run: take the checkpoints that it keeps (see train --snapshots)")
+    metric: str | None = flag(
+        help="what greedy and greedy_soup choose by (log_loss and accuracy if left out)",
+        choices=("accuracy", "log_loss"),
+    )
+    bags: int | None = flag(help="greedy: select from so many random halves of the members, and take the mean (0)")
+    output_dir: str | None = flag(help="where the ensemble goes; required")
+    overwrite_output_dir: bool = flag(False, help="replace the run that --output_dir holds")
+    seed: int = flag(0, help="of the random halves")
+    per_device_eval_batch_size: int = flag(64, help="images in one forward pass")
+    dataloader_num_workers: int = flag(0, help="processes that decode images")
+    use_cpu: bool = flag(False, help="use no accelerator")
+    trust_remote_code: bool = flag(False, help="run the Python files that come with a member")
     allow_pickle: bool = flag(False, help="also read weights that are not safetensors")
 
 
@@ -311,6 +362,48 @@ class ExplainArguments:
     use_cpu: bool = flag(False, help="use no accelerator")
     trust_remote_code: bool = flag(False, help="run the Python files that come with the model")
     allow_pickle: bool = flag(False, help="also read weights that are not safetensors")
+
+
+# The rows of `hfcls.search.STRATEGIES` and `hfcls.search.PRUNERS`, which are heavy to import.
+STRATEGY_NAMES = ("tpe", "gp", "random", "grid")
+PRUNER_NAMES = ("none", "median", "hyperband")
+
+
+@dataclass(frozen=True)
+class SearchArguments:
+    """What is searched, how, for how long, and where the results go."""
+
+    space: str | None = flag(
+        help="YAML file of what may vary; each line a flag of `hfcls train` with a list of choices or a range, such as "
+        "learning_rate: {low: 1e-4, high: 1e-1, log: true}"
+    )
+    strategy: str = flag(
+        "tpe",
+        help="how settings are proposed: tpe and gp (Bayesian: by a tree of Parzen estimators, by a Gaussian process) "
+        "learn from the trials before, random does not, grid tries all combinations",
+        choices=STRATEGY_NAMES,
+    )
+    pruner: str = flag(
+        "none",
+        help="end trials early that do worse than the others did after as many evaluations: median (than half of "
+        "them), or hyperband (than all but a third, asked after 1, 3, 9 ... epochs)",
+        choices=PRUNER_NAMES,
+    )
+    trials: int | None = flag(help="how many trainings to make in all; a grid's all if left out")
+    hours: float | None = flag(help="begin no new trial after so many hours, those of earlier sessions counted")
+    workers: int = flag(1, help="trainings at a time on this machine, each with its share of the cores")
+    startup_trials: int | None = flag(help="how many trials tpe and gp draw at random before they propose (10)")
+    refit: bool = flag(
+        False,
+        help="at the end train the best settings anew on train and validation together",
+    )
+    output_dir: str | None = flag(
+        help="where trials, table, page and the best run go; the same command again goes on there, or joins in"
+    )
+    overwrite_output_dir: bool = flag(False, help="replace the search that --output_dir holds")
+    cache_gb: float | None = flag(
+        help="keep decoded images for later epochs and trials, so many gigabytes in all (10 if left out; 0: none)"
+    )
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,10 @@ from importlib import import_module
 VERBS = {
     "inspect": "look at a data set: counts, broken images, duplicates, leakage between splits",
     "train": "train or fine-tune a classifier, evaluate it, write the run directory",
+    "crossval": "train once for each fold of the data: mean, spread, out-of-fold predictions",
+    "search": "try many settings of a training, keep the best",
     "evaluate": "evaluate a model on any labelled data",
+    "ensemble": "make one classifier of several: averages, greedy selection, soups, snapshots",
     "predict": "classify image files",
     "explain": "show which parts of an image speak for its class, and which explanation to believe",
     "demo": "show models on a web page: pictures in, answers, doubt and reasons out",

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 import traceback
+from importlib import import_module
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -15,7 +16,21 @@ _CONTEXT.set_forkserver_preload(["hfcls.training.fit", "hfcls.evaluation.measure
 
 def start_training(values: dict, log: Path) -> BaseProcess:
     """Starts `hfcls train` in a child whose output goes to `log`."""
-    child = _CONTEXT.Process(target=_train, args=(values, str(log)))
+    return _start("hfcls.commands.train", "train", values, log)
+
+
+def start_search(values: dict, log: Path) -> BaseProcess:
+    """The same with `hfcls search`."""
+    return _start("hfcls.commands.search", "search_hyperparameters", values, log)
+
+
+def start_crossval(values: dict, log: Path) -> BaseProcess:
+    """The same with `hfcls crossval`."""
+    return _start("hfcls.commands.crossval", "crossval", values, log)
+
+
+def _start(module: str, name: str, values: dict, log: Path) -> BaseProcess:
+    child = _CONTEXT.Process(target=_run, args=(module, name, values, str(log)))
     child.start()
     return child
 
@@ -41,17 +56,17 @@ def kill(child: BaseProcess, number: int = signal.SIGKILL) -> int | None:
     return wait(child, 60)
 
 
-def _train(values: dict, log: str) -> None:
+def _run(module: str, name: str, values: dict, log: str) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with open(log, "a") as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
-    from hfcls.commands.train import train
     from hfcls.parsing import run_command
 
     code = 1
     try:
-        code = run_command(lambda: train(values) and None)
+        command = getattr(import_module(module), name)
+        code = run_command(lambda: command(values) and None)
     except BaseException:
         traceback.print_exc()
     os._exit(code)

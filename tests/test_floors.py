@@ -28,8 +28,8 @@ GROUND = (
 FLOORS = {
     **dict.fromkeys(GROUND, 1),
     **dict.fromkeys(("data", "models", "metrics", "uncertainty"), 2),
-    **dict.fromkeys(("methods", "evaluation", "inspection", "explain"), 3),
-    **dict.fromkeys(("training", "hub", "serving"), 4),
+    **dict.fromkeys(("methods", "evaluation", "inspection", "explain", "ensembling"), 3),
+    **dict.fromkeys(("training", "search", "hub", "serving"), 4),
     "commands": 5,
     "cli": 6,
     "__main__": 7,
@@ -42,6 +42,7 @@ NEIGHBOURS = {
     "extras": {"errors"},
     "structures": {"errors"},
     "pages": {"errors", "extras"},
+    "search": {"training"},
     "hub_errors": {"errors"},
     "download": {"errors", "hub_errors"},
     "hub_cache": {"download", "files"},

@@ -58,13 +58,22 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     models = [values["model"]] if isinstance(values["model"], str | Path) else list(values["model"])
     if len(models) > 1:
         return _compare([str(model) for model in models], values)
+    return _evaluate(str(models[0]), values)[1]
+
+
+def _evaluate(name: str, values: dict[str, Any]) -> "tuple[_Case, dict[str, Any]]":
+    """One model: what was evaluated, and what ``metrics.json`` holds.
+
+    Raises:
+        UserError: bad input; see the message.
+    """
     from hfcls.evaluation.measure import measure_split
     from hfcls.evaluation.speed import measure_speed
     from hfcls.evaluation.suite.subject import keeping_features
     from hfcls.models import average_views
     from hfcls.pull import commit_of
 
-    case = _prepare(str(models[0]), values)
+    case = _prepare(name, values)
     arguments, first = case.arguments, case.accelerator.is_main_process
     model = average_views(case.classifier.model, arguments.tta)
     if first:
@@ -90,7 +99,7 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
         content |= {"model": case.name, "model_revision": commit}
     if first:
         _write(case, content, flat, features=kept.features)
-    return content
+    return case, content
 
 
 @dataclass(frozen=True)
@@ -240,7 +249,9 @@ def _compare(models: list[str], values: dict[str, Any]) -> dict[str, Any]:
     Raises:
         UserError: a flag is for one model, or the models know other images or classes.
     """
+    from hfcls.data.pictures import Pictures
     from hfcls.evaluation.comparing import compare_predictions
+    from hfcls.evaluation.comparison_page import Contender, save_comparison
     from hfcls.files import write_json
     from hfcls.structures import Predictions
 
@@ -252,19 +263,24 @@ def _compare(models: list[str], values: dict[str, Any]) -> dict[str, Any]:
     flags = {name: value for name, value in values.items() if name != "model"}
     output = Path(values.get("output_dir") or _default_comparison(models, values))
     split = flags.get("split", "test")
-    predictions = []
+    predictions, contenders, pictures = [], [], None
     for number, model in enumerate(models, start=1):
         print(f"\n{model}", flush=True)
         place = output / f"{number}-{Path(model).name.replace('@', '-')}"
-        evaluate({**flags, "model": model, "output_dir": str(place)})
+        case, measured = _evaluate(model, {**flags, "output_dir": str(place)})
+        report = place / "report" / "index.html"
+        contenders.append(Contender(model, measured["splits"][split], measured["speed"], report))
         predictions.append(Predictions.load(place / "predictions" / f"{split}.parquet"))
+        pictures = pictures or Pictures(case.data, max_pixels=case.loaded.max_image_pixels)
     found = [
         compare_predictions(predictions[0], other, names=(models[0], name))
         for name, other in zip(models[1:], predictions[1:], strict=True)
     ]
     content = {"split": split, "comparisons": found}
     write_json(output / "comparison.json", content)
-    print("\n" + "\n".join(one["sentence"] for one in found) + f"\n\ncomparison  {output / 'comparison.json'}")
+    page = save_comparison(output, found, contenders, split=split, pictures=pictures)
+    print("\n" + "\n".join(one["sentence"] for one in found))
+    print(f"\nresults     {output}\ncomparison  {page}")
     return content
 
 
@@ -332,25 +348,10 @@ def _data(model: str, directory: Path, values: dict[str, Any], split: str) -> tu
 
 
 def _in_order_of_model(data: Any, classifier: Any, name: str) -> Any:
-    """The split with labels as the model numbers them.
+    """The split with labels as the model numbers them; see `hfcls.data.labels.in_order_of`."""
+    from hfcls.data.labels import in_order_of
 
-    Raises:
-        UserError: the split has images of a class that the model does not know.
-    """
-    import numpy as np
-
-    from hfcls.data.labels import labels_of, match_names, relabel
-
-    names = data.features["label"].names
-    matches = match_names(names, classifier.class_names)
-    unknown = [names[label] for label in np.unique(labels_of(data)) if matches[label] is None]
-    if unknown:
-        raise UserError(
-            f"The data has the class {unknown[0]!r}{f' (and {len(unknown) - 1} more)' if unknown[1:] else ''}, which "
-            f"{name} does not know: it knows {', '.join(classifier.class_names[:5])}"
-            f"{' ...' if len(classifier.class_names) > 5 else ''}."
-        )
-    return relabel(data, [-1 if index is None else index for index in matches], list(classifier.class_names))
+    return in_order_of(data, classifier.class_names, name)
 
 
 def _default_comparison(models: list[str], values: dict[str, Any]) -> Path:

@@ -106,6 +106,27 @@ def relabel(data: Dataset, mapping: list[int], names: list[str]) -> Dataset:
     return set_column(data, "label", labels.tolist(), ClassLabel(names=unique))
 
 
+def in_order_of(data: Dataset, class_names: tuple[str, ...], name: str) -> Dataset:
+    """A split with labels as a model numbers them.
+
+    Args:
+        class_names: of the model, in the order of its logits.
+        name: of the model, for the message.
+
+    Raises:
+        UserError: the split has images of a class that the model does not know.
+    """
+    names = data.features["label"].names
+    matches = match_names(names, class_names)
+    unknown = [names[label] for label in np.unique(labels_of(data)) if matches[label] is None]
+    if unknown:
+        raise UserError(
+            f"The data has the class {unknown[0]!r}{_and_more(unknown)}, which {name} does not know: it knows "
+            f"{', '.join(class_names[:5])}{' ...' if len(class_names) > 5 else ''}."
+        )
+    return relabel(data, [-1 if index is None else index for index in matches], list(class_names))
+
+
 def labels_of(data: Dataset) -> np.ndarray:
     """The labels, int64 (N,)."""
     return column_of(data, "label").to_numpy()

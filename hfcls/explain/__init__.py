@@ -23,11 +23,13 @@ from hfcls.explain.integrated_gradients import IntegratedGradients
 from hfcls.explain.layer_cam import LayerCAM
 from hfcls.explain.lime import Lime
 from hfcls.explain.occlusion import Occlusion
+from hfcls.explain.of_members import OfMembers
 from hfcls.explain.score_cam import ScoreCAM
 from hfcls.explain.shap_values import Shap
 from hfcls.extras import require
 from hfcls.models.architectures import Classifier
 from hfcls.models.cam_layer import name_of
+from hfcls.networks import Ensemble
 from hfcls.registry import Registry
 
 EXPLAINERS: Registry[type[Explainer]] = Registry(
@@ -124,8 +126,14 @@ def explain_pixels(
     _check(explainer_class, classifier.model, layer)
     if targets is not None and len(targets) != len(pixels):
         raise ValueError(f"{len(pixels)} images, {len(targets)} targets.")
-    effort = Effort(seconds=seconds, passes=passes, progress=progress, images=len(pixels))
-    explainer = explainer_class(classifier.model, effort=effort, seed=seed, layer=layer)
+    model: nn.Module = classifier.model
+    explainer: Explainer
+    if isinstance(model, Ensemble) and not explainer_class.asks_only:
+        effort = Effort(seconds=seconds, passes=passes, progress=progress, images=len(pixels) * len(model.members))
+        explainer = OfMembers(explainer_class, model, effort=effort, seed=seed, layer=layer)
+    else:
+        effort = Effort(seconds=seconds, passes=passes, progress=progress, images=len(pixels))
+        explainer = explainer_class(model, effort=effort, seed=seed, layer=layer)
     found: list[Heatmap] = []
     with undisturbed(classifier.model):
         for start in range(0, len(pixels), BATCH):

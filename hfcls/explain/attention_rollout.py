@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hfcls.errors import UserError
 from hfcls.explain.base import Explainer
 from hfcls.models.cam_layer import name_of
+from hfcls.networks import Ensemble
 
 # Of transformers: every block attends from every place to every other, and the sequence keeps its length.
 FAMILIES = {"vit", "deit", "dinov2", "dinov2_with_registers", "beit", "vit_msn", "ijepa"}
@@ -40,6 +41,8 @@ class AttentionRollout(Explainer):
     @classmethod
     def suits(cls, model: nn.Module) -> bool:
         """Not convolutional networks, nor those that attend in windows (Swin) or on shrinking grids."""
+        if isinstance(model, Ensemble):
+            return all(cls.suits(member) for member in model.members)
         config = getattr(model, "config", None)
         if getattr(config, "model_type", None) == "timm_wrapper":
             return isinstance(model.timm_model, TIMM)

@@ -24,7 +24,7 @@ from hfcls.hub.secrets import find_secret
 _FILES = (
     *("config.json", "preprocessor_config.json", "processor_config.json", "model.safetensors"),
     *("model.safetensors.index.json", "run.yaml", "data.json", "metrics.json", "trainer_state.json"),
-    "calibration.json",
+    *("calibration.json", "ensemble.json"),
     *("train_results.json", "eval_results.json", "test_results.json", "all_results.json"),
 )
 _SHARDS = "model-*-of-*.safetensors"

@@ -12,10 +12,17 @@ import yaml
 from hfcls.hub.paths import PLACE_FLAGS, Places, is_place
 from hfcls.parsing import dump_yaml
 
-_FLAGS = (*PLACE_FLAGS, "resume_from_checkpoint", "run_name", "logging_dir", "deepspeed")
+_FLAGS = (*PLACE_FLAGS, "resume_from_checkpoint", "run_name", "logging_dir", "deepspeed", "members.*")
 # By file: ways to texts that are paths from end to end, and to words that may hold some; "*" is any key or index.
-_PATHS = {"data.json": ("dropped.*.id",), "trainer_state.json": ("best_model_checkpoint",)}
-_WORDS = {"data.json": ("source", "stream.source", "splits.*.from", "dropped.*.reason", "notices.*")}
+_PATHS = {
+    "data.json": ("dropped.*.id",),
+    "trainer_state.json": ("best_model_checkpoint",),
+    "ensemble.json": ("members.*.name",),
+}
+_WORDS = {
+    "data.json": ("source", "stream.source", "splits.*.from", "dropped.*.reason", "notices.*"),
+    "ensemble.json": ("source",),
+}
 
 
 def redact(name: str, content: bytes, places: Places) -> bytes:

@@ -1,6 +1,7 @@
 """Models: names, directories and Hub ids in, classifiers out."""
 
 from hfcls.models.architectures import ARCHITECTURES, Classifier, build_classifier
+from hfcls.models.ensemble import build_ensemble, is_ensemble
 from hfcls.models.features import features, find_heads, kept_features, linear_head, pooled_features
 from hfcls.models.freezing import Freezing, build_freezing, frozen_modules
 from hfcls.models.load import load_classifier, load_weights
@@ -22,6 +23,7 @@ __all__ = [
     "asked_steps",
     "average_views",
     "build_classifier",
+    "build_ensemble",
     "build_freezing",
     "default_checkpoint",
     "describe_steps",
@@ -33,6 +35,7 @@ __all__ = [
     "has_depthwise_convolutions",
     "has_layer_norm",
     "has_lora",
+    "is_ensemble",
     "kept_features",
     "linear_head",
     "load_classifier",

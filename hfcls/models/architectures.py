@@ -31,6 +31,7 @@ from hfcls.networks import (
     AlexNet,
     CifarFast,
     CifarResNet,
+    Ensemble,
     GoogLeNet,
     HardImageProcessor,
     LeNet5,
@@ -71,7 +72,8 @@ TRANSFORMERS: Registry[tuple[type[PreTrainedConfig], dict[str, Any]]] = Registry
     "architecture", {"dinov2_small": (Dinov2Config, {"hidden_size": 384, "num_attention_heads": 6, "image_size": 224})}
 )
 
-for _network in {own.network for own in ARCHITECTURES.values()}:
+_networks: set[type[PreTrainedModel]] = {*(own.network for own in ARCHITECTURES.values()), Ensemble}
+for _network in _networks:
     AutoConfig.register(_network.config_class.model_type, _network.config_class)
     AutoModelForImageClassification.register(_network.config_class, _network)
 # By its name in preprocessor_config.json it is found for any network: no network has the base of our configurations.
@@ -93,7 +95,8 @@ class Classifier:
     notices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        use_fast_layout(self.model)
+        for network in self.model.members if isinstance(self.model, Ensemble) else (self.model,):
+            use_fast_layout(network)
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -1,17 +1,26 @@
 """Where a classifier ends, and what it sees just before: heads, feature maps, pooled features."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from hfcls.networks import Network
+from hfcls.networks import Ensemble, Network
 
 
 def find_heads(model: PreTrainedModel) -> dict[str, nn.Linear | nn.Conv2d]:
-    """The layers that make the logits, by their full names; some families have two (DeiT with teacher)."""
+    """The layers that make the logits, by their full names; some families have two (DeiT with teacher).
+
+    Of an ensemble those of all its members.
+    """
+    if isinstance(model, Ensemble):
+        return {
+            f"members.{index}.{name}": head
+            for index, member in enumerate(model.members)
+            for name, head in find_heads(member).items()  # type: ignore[arg-type]
+        }
     names = {module: name for name, module in model.named_modules()}
     if isinstance(model, Network):
         return {model.head_name: model.head}  # type: ignore[dict-item]
@@ -45,7 +54,12 @@ def features(model: PreTrainedModel, pixel_values: Tensor) -> Tensor:
 
     Returns:
         (N, D, h, w) for convolutional networks, (N, T, D) for token networks.
+
+    Raises:
+        TypeError: the model is an ensemble, whose members have different ones.
     """
+    if isinstance(model, Ensemble):
+        raise TypeError("An ensemble has no one feature map: ask its members.")
     if isinstance(model, Network):
         return model.features(model._channels(pixel_values))
     if model.config.model_type == "timm_wrapper":
@@ -57,20 +71,31 @@ def features(model: PreTrainedModel, pixel_values: Tensor) -> Tensor:
 def kept_features(model: PreTrainedModel) -> Iterator[list[Tensor]]:
     """While open, each forward pass adds what the classifier head reads to the list.
 
-    (N, D) each; the first head's input where there are two, averaged over the places where the head is a convolution.
+    (N, D) each; the first head's input where there are two, averaged over the places where the head is a convolution;
+    of an ensemble those of its members side by side.
     """
-    head = next(iter(find_heads(model).values()))
     seen: list[Tensor] = []
+    members = list(model.members) if isinstance(model, Ensemble) else [model]
+    heads = [next(iter(find_heads(member).values())) for member in members]  # type: ignore[arg-type]
+    parts: list[Tensor] = []
 
-    def keep(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        features = inputs[0].detach()
-        seen.append(features.mean(dim=(2, 3)) if features.ndim == 4 else features.flatten(1))
+    def keeper(number: int) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def keep(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            features = inputs[0].detach()
+            if number == 0:
+                parts.clear()
+            parts.append(features.mean(dim=(2, 3)) if features.ndim == 4 else features.flatten(1))
+            if number == len(heads) - 1:
+                seen.append(torch.cat(parts, dim=1))
 
-    hook = head.register_forward_pre_hook(keep)
+        return keep
+
+    hooks = [head.register_forward_pre_hook(keeper(number)) for number, head in enumerate(heads)]
     try:
         yield seen
     finally:
-        hook.remove()
+        for hook in hooks:
+            hook.remove()
 
 
 @torch.no_grad()
@@ -87,6 +112,8 @@ def pooled_features(model: PreTrainedModel, pixel_values: Tensor) -> Tensor:
 
 def linear_head(model: PreTrainedModel) -> tuple[Tensor, Tensor] | None:
     """Weight (K, D) and bias (K,) of a head that is one linear layer of the features; None of another one."""
+    if isinstance(model, Ensemble):
+        return None  # even of one member the logits are logarithms of probabilities
     heads = list(find_heads(model).values())
     if len(heads) != 1 or not isinstance(heads[0], nn.Linear) or heads[0].bias is None:
         return None

@@ -7,11 +7,12 @@ from transformers import PreTrainedModel
 
 from hfcls.errors import UserError
 from hfcls.models.features import find_heads
+from hfcls.networks import Ensemble, EnsembleConfig
 
 
 @torch.no_grad()
 def fold_scaling(model: PreTrainedModel, weight: np.ndarray, bias: np.ndarray, pixel_values: Tensor) -> None:
-    """Multiplies and moves the logits of a network inside its head, in place.
+    """Multiplies and moves the logits of a network inside its head, in place; those of an ensemble by its config.
 
     Args:
         model: in eval mode.
@@ -21,6 +22,9 @@ def fold_scaling(model: PreTrainedModel, weight: np.ndarray, bias: np.ndarray, p
     Raises:
         UserError: something stands between the head and the logits, so that it cannot be folded; nothing is changed.
     """
+    if isinstance(model, Ensemble):
+        _fold_into_config(model.config, weight, bias)
+        return
     scale, shift = (torch.as_tensor(part, dtype=torch.float32) for part in (weight, bias))
     wanted = model(pixel_values=pixel_values).logits.float().cpu() * scale + shift
     heads = list(find_heads(model).values())
@@ -45,3 +49,10 @@ def fold_scaling(model: PreTrainedModel, weight: np.ndarray, bias: np.ndarray, p
         f"The scaling cannot be folded into {type(model).__name__}: something stands between its head and the logits. "
         "Keep it in calibration.json, which hfcls reads."
     )
+
+
+def _fold_into_config(config: EnsembleConfig, weight: np.ndarray, bias: np.ndarray) -> None:
+    """An ensemble has no head of its own: what is done to its logits stands in its configuration."""
+    scale = np.ones(len(weight)) if config.logit_scale is None else np.asarray(config.logit_scale)
+    shift = np.zeros(len(weight)) if config.logit_bias is None else np.asarray(config.logit_bias)
+    config.logit_scale, config.logit_bias = (scale * weight).tolist(), (shift * weight + bias).tolist()

@@ -17,6 +17,7 @@ from transformers import (
     PreTrainedModel,
     ViTImageProcessor,
 )
+from transformers.models.timm_wrapper.configuration_timm_wrapper import TimmWrapperConfig
 from transformers.utils import logging as transformers_logging
 
 from hfcls.errors import UserError
@@ -24,6 +25,7 @@ from hfcls.models.architectures import Classifier, names_of, set_names
 from hfcls.models.features import find_heads
 from hfcls.models.rates import set_rates
 from hfcls.models.sizes import change_size
+from hfcls.networks import EnsembleConfig
 from hfcls.pull import commit_of, local_model
 
 transformers_logging.disable_progress_bar()
@@ -63,6 +65,10 @@ def load_classifier(
     """
     directory = directory or local_model(name_or_path, allow_pickle=allow_pickle)
     config = _load_config(name_or_path, directory, trust_remote_code)
+    if config.model_type == EnsembleConfig.model_type:
+        _check_ensemble(
+            name_or_path, config, changed=(class_names, image_size, dropout, drop_path) != (None, None, None, None)
+        )
     set_rates(config, name_or_path, dropout=dropout, drop_path=drop_path, trust_remote_code=trust_remote_code)
     keep_head = class_names is None or class_names == names_of(config)
     if class_names is not None:
@@ -148,6 +154,32 @@ def _load_config(name_or_path: str, directory: Path, trust_remote_code: bool) ->
             f"for {config.num_labels} outputs. Mend id2label and num_labels there."
         )
     return config
+
+
+def _check_ensemble(name_or_path: str, config: Any, *, changed: bool) -> None:
+    """Whether the members can be built, from nothing but what is here.
+
+    Args:
+        changed: other classes, another size or other rates are asked for.
+
+    Raises:
+        UserError: the configuration is not as `build_ensemble` writes it, or something is to be changed.
+    """
+    if changed:
+        raise UserError(
+            f"{name_or_path} is an ensemble, which answers as it is: train its members, and make a new one of them."
+        )
+    members, weights = config.members, config.member_weights
+    if not members or not weights or len(weights) != len(members):
+        raise UserError(f"{name_or_path} contradicts itself: its config.json has no members, or not a weight for each.")
+    for settings in members:
+        if "auto_map" in settings or settings.get("model_type") == EnsembleConfig.model_type:
+            raise UserError(
+                f"{name_or_path} has a member that is an ensemble, or that brings Python code of its own: expected "
+                "networks of transformers, timm or hfcls."
+            )
+        if settings.get("model_type") == "timm_wrapper":
+            _check_timm(name_or_path, TimmWrapperConfig(**settings))
 
 
 def _check_timm(name_or_path: str, config: Any) -> None:

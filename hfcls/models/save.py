@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from hfcls.models.architectures import Classifier
+from hfcls.networks import Ensemble
 
 _WRAPPED = "timm_model."
 
@@ -24,5 +25,8 @@ def save_classifier(classifier: Classifier, directory: Path) -> None:
         settings["state_dict"] = {key.removeprefix(_WRAPPED): value for key, value in model.state_dict().items()}
         # timm cannot read null there.
         model.config.model_args = model.config.model_args or {}
+    if isinstance(model, Ensemble):
+        # The names in memory: transformers renames those of some families as it saves, by rules for whole networks.
+        settings["save_original_format"] = False
     model.save_pretrained(directory, **settings)
     classifier.image_processor.save_pretrained(directory)

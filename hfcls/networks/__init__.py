@@ -5,6 +5,7 @@ from .base import IMAGENET_MEAN, IMAGENET_STD, Network, NetworkConfig
 from .cifar_fast import CifarFast, CifarFastConfig
 from .cifar_resnet import CifarResNet, CifarResNetConfig
 from .crnn import CRNN, CRNNConfig
+from .ensemble import Ensemble, EnsembleConfig
 from .googlenet import GoogLeNet, GoogLeNetConfig
 from .hard_images import HardImageProcessor
 from .lenet5 import LeNet5, LeNet5Config
@@ -22,6 +23,8 @@ __all__ = [
     "CifarFastConfig",
     "CifarResNet",
     "CifarResNetConfig",
+    "Ensemble",
+    "EnsembleConfig",
     "GoogLeNet",
     "GoogLeNetConfig",
     "HardImageProcessor",

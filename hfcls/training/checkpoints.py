@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Collection
 from hashlib import sha256
 from pathlib import Path
 
@@ -102,11 +103,17 @@ def find_checkpoint(run_dir: Path, wanted: str) -> tuple[Path | None, list[str]]
     return None, []
 
 
-def rotate(run_dir: Path, *, limit: int | None, best: Path | None) -> None:
-    """Keeps the newest `limit` checkpoints; the newest and the best are always among them."""
+def rotate(run_dir: Path, *, limit: int | None, best: Path | None, always: Collection[Path] = ()) -> None:
+    """Keeps the newest `limit` checkpoints; the newest and the best are always among them.
+
+    Args:
+        always: those that stay and do not count.
+    """
     if not limit or limit < 0:
         return
-    checkpoints = list_checkpoints(run_dir)
+    checkpoints = [path for path in list_checkpoints(run_dir) if path not in always]
+    if not checkpoints:
+        return
     kept = {checkpoints[0]} | ({best} if best in checkpoints else set())
     for path in checkpoints[1:]:
         if len(kept) < limit:

@@ -175,6 +175,7 @@ def _build_trainer(
             freezing=plan.freezing,
             rates=plan.rates,
             ema_decay=transfer.ema_decay,
+            snapshots=transfer.snapshots,
             sampler=None if streamed else EpochSampler(train, seed, balanced=method.weighted_sampling),
             train_collator=BatchCollator(
                 preprocessing,

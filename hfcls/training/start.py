@@ -26,6 +26,7 @@ from hfcls.models import (
     asked_steps,
     build_classifier,
     default_checkpoint,
+    is_ensemble,
     load_classifier,
     load_weights,
     prepare_images,
@@ -34,6 +35,7 @@ from hfcls.models import (
 from hfcls.pull import commit_of, local_model
 from hfcls.training.recipe import fill_in, read_situation
 from hfcls.training.settings import build_training_arguments, choose_bf16
+from hfcls.training.snapshots import snapshot_settings
 from hfcls.training.transfer import check_transfer, checkpoints_to_keep, learning_of
 
 # Of all pixel caches together, where the user says nothing; and the passes over the images that make one pay.
@@ -80,7 +82,7 @@ def prepare_training(values: dict[str, Any], loaded: LabelledData, *, before: di
     settled: dict[str, Any] = {"has_validation": "validation" in loaded.splits, "streaming": streamed}
     pretrained = bool(model.model_name_or_path or model.pretrained or model.weights)
     check_transfer(transfer, pretrained=pretrained, streamed=streamed)
-    values = {**values, **checkpoints_to_keep(transfer, values)}
+    values = {**values, **checkpoints_to_keep(transfer, values), **snapshot_settings(transfer.snapshots, values)}
     seed = build_training_arguments(values, **settled).seed
     directory, revision = find_checkpoint(model, before=before, quiet=bool(values.get("disable_tqdm")))
     values = {**values, "model_revision": revision, "dataset_revision": _data_revision(values, loaded, before)}
@@ -173,6 +175,8 @@ def build_for(
     }
     options["directory"] = directory or find_checkpoint(arguments)[0]
     classifier = load_classifier(name, **options)
+    if is_ensemble(classifier.model):
+        raise UserError(f"{name} is an ensemble, which is not trained itself: train its members, then make a new one.")
     matches = match_names(list(loaded.class_names), classifier.class_names)
     mapping = [index for index in matches if index is not None]
     if len(set(mapping)) == len(matches) == len(classifier.class_names):

@@ -20,6 +20,7 @@ from hfcls.training.averaging import AVERAGED, TRAINED, MovingAverage, average_c
 from hfcls.training.checkpoints import damage, load_exactly, publish_checkpoint, rotate
 from hfcls.training.optimizers import TRAINER_NAMES, build_timm_optimizer, parameter_groups, scale_learning_rates
 from hfcls.training.run_directory import writing
+from hfcls.training.snapshots import Snapshots, snapshot_steps
 
 _STAGING = ".checkpoint-in-progress"
 
@@ -31,6 +32,7 @@ class ClassifierTrainer(Trainer):
         method: gives the loss and owns its scaling.
         freezing: which stages learn, from which epoch on; all of them where None.
         rates: what the learning rate of each parameter is multiplied with, by name; 1 where it is not in there.
+        snapshots: how many times the learning rate falls to 0; the checkpoints of these steps are kept.
         ema_decay: of a moving average of the weights, evaluated beside them and kept where it is better.
         sampler: the order of the training images, a function of (seed, epoch); None for a stream, which has its own.
         train_collator: builds the training batches, with augmentation; ``data_collator`` builds all others.
@@ -51,6 +53,7 @@ class ClassifierTrainer(Trainer):
         freezing: Freezing | None = None,
         rates: dict[str, float] | None = None,
         ema_decay: float | None = None,
+        snapshots: int | None = None,
         **settings: Any,
     ):
         super().__init__(**settings)
@@ -61,6 +64,9 @@ class ClassifierTrainer(Trainer):
         self._held: list[nn.Module] = []
         if self._average is not None:
             self.add_callback(self._average)
+        self._snapshots = snapshots
+        if snapshots is not None:
+            self.add_callback(Snapshots(snapshots))
         self._sampler = sampler
         self._train_collator = train_collator
         self._saving_to: str | None = None
@@ -204,7 +210,9 @@ class ClassifierTrainer(Trainer):
             (staging / name / TRAINING_ARGS_NAME).unlink(missing_ok=True)
             publish_checkpoint(staging / name, run_dir / name)
             shutil.rmtree(staging, ignore_errors=True)
-            rotate(run_dir, limit=self.args.save_total_limit, best=best)
+            ends = () if self._snapshots is None else snapshot_steps(self.state.max_steps, self._snapshots)
+            snapshots = {run_dir / f"checkpoint-{step}" for step in ends}
+            rotate(run_dir, limit=self.args.save_total_limit, best=best, always=snapshots)
         self.accelerator.wait_for_everyone()
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:

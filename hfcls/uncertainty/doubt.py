@@ -15,14 +15,20 @@ class Votes:
 
     Attributes:
         probabilities: float64 (M, N, K).
+        weights: of the members, (M,) with sum 1; all alike where None.
     """
 
     probabilities: np.ndarray
+    weights: np.ndarray | None = None
 
     @property
     def mean(self) -> np.ndarray:
         """The mean of the members (N, K)."""
-        return self.probabilities.mean(axis=0)
+        return self.over_members(self.probabilities)
+
+    def over_members(self, values: np.ndarray) -> np.ndarray:
+        """The mean of values (M, ...) over the members, as they count."""
+        return values.mean(axis=0) if self.weights is None else np.tensordot(self.weights, values, axes=1)
 
 
 def predictive_entropy(votes: Votes) -> np.ndarray:
@@ -35,15 +41,18 @@ def mutual_information(votes: Votes) -> np.ndarray:
 
     Houlsby et al. 2011, Bayesian active learning for classification and preference learning, arXiv:1112.5745.
     """
-    return (predictive_entropy(votes) - entr(votes.probabilities).sum(axis=2).mean(axis=0)).clip(0)
+    return (predictive_entropy(votes) - votes.over_members(entr(votes.probabilities).sum(axis=2))).clip(0)
 
 
 def variation_ratio(votes: Votes) -> np.ndarray:
     """The share of members (N,) that do not name the class that most of them name (Freeman 1965)."""
     members, _, num_classes = votes.probabilities.shape
     named = votes.probabilities.argmax(axis=2)
-    most = np.stack([(named == index).sum(axis=0) for index in range(num_classes)]).max(axis=0)
-    return 1 - most / members
+    if votes.weights is None:
+        most = np.stack([(named == index).sum(axis=0) for index in range(num_classes)]).max(axis=0)
+        return 1 - most / members
+    shares = np.stack([votes.over_members((named == index).astype(float)) for index in range(num_classes)])
+    return 1 - shares.max(axis=0)
 
 
 def least_confidence(votes: Votes) -> np.ndarray:

@@ -1,7 +1,9 @@
 """What is learned of a model's answers, through the commands: train learns it, predict goes by it, evaluate tells."""
 
 import csv
+import html
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -222,7 +224,7 @@ def test_a_folded_copy_is_calibrated_for_whoever_reads_it(run: Path, table: Path
     assert "already" in capsys.readouterr().err
 
 
-def test_two_models_are_compared_as_their_predictions_say(runs: tuple[Path, Path], table: Path, tmp_path: Path):
+def test_two_models_are_compared_as_their_predictions_say(runs: tuple[Path, Path], table: Path, tmp_path: Path, capsys):
     flags = ["--test_dir", str(table), "--label_column_name", "label", "--use_cpu", "--output_dir", str(tmp_path)]
     assert main(["evaluate", *map(str, runs), *flags]) == 0
     (found,) = json.loads((tmp_path / "comparison.json").read_text())["comparisons"]
@@ -238,6 +240,12 @@ def test_two_models_are_compared_as_their_predictions_say(runs: tuple[Path, Path
     assert found["log_loss"]["difference"] == pytest.approx(loss[1] - loss[0])
     red = first.labels == 2
     assert found["per_class"][2]["first"] == pytest.approx(right[0][red].mean())
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert f"comparison  {tmp_path / 'index.html'}" in capsys.readouterr().out
+    assert page.count("<img") == len(found["differ"]) > 0 and html.escape(found["sentence"]) in page
+    reports = re.findall(r'href="([^#"]+)"', page)
+    assert reports == [f"{place}/report/index.html" for place in ("1-first", "2-second")]
+    assert all((tmp_path / place).is_file() for place in reports)
 
 
 def test_other_images_or_labels_are_not_compared(runs: tuple[Path, Path], table: Path, tmp_path: Path, capsys):

@@ -151,7 +151,7 @@ def test_a_killed_suite_goes_on_and_ends_the_same(plain: Path, strangers: Path, 
     again: list[str] = []
 
     def counted(step: Step, name: str) -> Step:
-        return Step(step.title, lambda subject: (again.append(name), step.run(subject))[1], step.reads)
+        return Step(step.title, lambda subject: (again.append(name), step.run(subject))[1], step.reads, step.suits)
 
     with monkeypatch.context() as patch:
         for name, step in list(STEPS.items()):

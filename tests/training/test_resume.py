@@ -60,8 +60,9 @@ def files(run: Path) -> list[bytes]:
         {},
         {"lora_rank": 2, "lora_dropout": 0.1, "ema_decay": 0.7},
         {"unfreeze_every": 1, "layer_decay": 0.7, "average_checkpoints": 2},
+        {"snapshots": 3},
     ],
-    ids=["plain", "adapters and average", "gradual"],
+    ids=["plain", "adapters and average", "gradual", "snapshots"],
 )
 def test_killed_and_resumed_is_undisturbed(image_folder: Path, tmp_path: Path, flags: dict):
     whole, killed = tmp_path / "whole", tmp_path / "killed"

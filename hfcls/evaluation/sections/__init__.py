@@ -10,6 +10,7 @@ from hfcls.evaluation.sections import (
     classes,
     confusion,
     data,
+    folds,
     learning,
     metrics,
     mistakes,
@@ -25,6 +26,7 @@ from hfcls.registry import Registry
 SECTIONS: Registry[Section] = Registry(
     "section",
     {
+        "folds": Section("Cross-validation", folds.build),
         "learning": Section("Learning curves", learning.build),
         "confusion": Section("Confusion matrix", confusion.build),
         "mistakes": Section("Most confident mistakes", mistakes.build),

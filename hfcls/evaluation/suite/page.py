@@ -24,7 +24,7 @@ CALIBRATION = {
 METHODS = {"thr": "THR", "aps": "APS", "raps": "RAPS"}
 DOUBT_TITLES = {name: name.replace("_", " ") for name in DOUBTS}
 # Steps that the page shows as one table.
-STRANGERS, SEVERAL = ("strangers", "features"), ("single", "dropout", "views", "laplace")
+STRANGERS, SEVERAL = ("strangers", "features"), ("single", "ensemble", "dropout", "views", "laplace")
 
 
 def save_page(path: Path, found: dict[str, dict[str, Any]], *, suite: str, subject: Subject, source: str) -> Path:

@@ -47,6 +47,8 @@ def run_suite(name: str, subject: Subject, directory: Path, *, source: str, say:
     bar = tqdm(SUITES[name], desc="Suite", unit="step", disable=subject.quiet or None, leave=False)
     for step_name in bar:
         step, file = STEPS[step_name], directory / f"{step_name}.json"
+        if step.suits is not None and not step.suits(subject):
+            continue
         record = _record(subject, step.reads)
         content = _kept(file, record)
         if content is None:

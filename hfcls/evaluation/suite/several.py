@@ -49,7 +49,7 @@ def measure_answers(title: str, answers: Answers, subject: Subject, *, passes: i
     Args:
         title: for people.
         answers: on the rows `Subject.measured`.
-        passes: of the network, for the answer to one image.
+        passes: of the model, for the answer to one image; each is as many of a network as an ensemble has members.
     """
     fresh = subject.fresh
     # A probability of 0 would be an infinite loss.
@@ -58,7 +58,7 @@ def measure_answers(title: str, answers: Answers, subject: Subject, *, passes: i
     wrong = logits.argmax(axis=1) != fresh.labels
     return {
         "title": title,
-        "passes_each": passes,
+        "passes_each": passes * subject.networks,
         **compute_some(predictions, FIGURES, seed=SEED),
         "detection": {name: _detect(doubt, wrong) for name, doubt in answers.doubts.items()},
     }

@@ -26,8 +26,10 @@ class Step:
         run: from what is measured to what is found, ready for JSON; the same again whenever it is run. ``passes`` says
             how many images went through the network for it, beyond the one pass of each measured image.
         reads: what it hangs on beside the network, the split and what is fitted on: "train", "strangers".
+        suits: whether there is anything to do for a model; nothing is said where there is not. All where None.
     """
 
     title: str
     run: Callable[[Subject], dict[str, Any]]
     reads: tuple[str, ...] = ()
+    suits: Callable[[Subject], bool] | None = None

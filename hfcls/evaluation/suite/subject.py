@@ -14,6 +14,7 @@ import torch
 from hfcls.evaluation.observe import known_of, observe
 from hfcls.evaluation.suite.stranger_sets import StrangerSet
 from hfcls.models import Classifier, find_heads, kept_features
+from hfcls.networks import Ensemble
 from hfcls.structures import Predictions
 from hfcls.uncertainty.strangers import Known, Seen
 from hfcls.uncertainty.trust import draws_of
@@ -74,6 +75,12 @@ class Subject:
     batch_size: int = 64
     quiet: bool = False
     _loaded: dict[str, Seen] = field(default_factory=dict, repr=False)
+
+    @property
+    def networks(self) -> int:
+        """How many networks answer: the members of an ensemble, else 1."""
+        model = self.classifier.model
+        return len(model.members) if isinstance(model, Ensemble) else 1
 
     @property
     def seen(self) -> Seen:

@@ -30,7 +30,9 @@ def reproducing_command(settings: dict[str, Any], *, processes: int = 1) -> str:
     defaults = {flag.name: flag.default for cls in TRAIN_ARGUMENTS for flag in flags_of(cls)}
     dials = {flag.name for flag in flags_of(AugmentationArguments)}
     defaults |= {flag.name: flag.default for flag in training_flags()}
-    words: list[str] = []
+    combined = settings.get("members") or []
+    words: list[str] = [_shown("members", [last_part(str(m)) if is_place(str(m)) else m for m in combined])]
+    words = [*words, f"--method {_shown('method', settings.get('method'))}"] if combined else []
     for name, value in settings.items():
         chosen = name in _CHOSEN or name in dials
         if name in _LEFT_OUT or name not in defaults or ((value or None) == (defaults[name] or None) and not chosen):
@@ -40,7 +42,7 @@ def reproducing_command(settings: dict[str, Any], *, processes: int = 1) -> str:
         words.append(f"--{name} {_shown(name, value)}")
     if settings.get("trust_remote_code"):
         words.append("--trust_remote_code")
-    start = "hfcls train"
+    start = "hfcls ensemble" if combined else "hfcls train"
     if processes > 1:
         start = f"torchrun --standalone --nproc_per_node {processes} -m hfcls train"
     return " \\\n  ".join([start, *_lines(words), "--output_dir runs/again"])

@@ -12,7 +12,7 @@ from hfcls.evaluation.formats import METRICS
 from hfcls.evaluation.measured_run import MeasuredRun
 from hfcls.hub.card.data import hub_dataset, source_of
 from hfcls.hub.card.examples import Example
-from hfcls.hub.card.network import Network, base_model_of
+from hfcls.hub.card.network import ENSEMBLE, Network, base_model_of
 
 # Name in metrics.json -> the Hub's name of the metric, and its arguments.
 _TYPES: dict[str, tuple[str, dict[str, str] | None]] = {
@@ -93,7 +93,8 @@ def model_index(run: MeasuredRun, arguments: CardArguments) -> list[EvalResult]:
 
 
 def _tags(network: Network, arguments: CardArguments) -> list[str]:
-    tags = ["image-classification", "hfcls", network.name]
+    kind = "ensemble" if network.name.startswith(ENSEMBLE) else network.name
+    tags = ["image-classification", "hfcls", kind]
     tags += ["timm", "transformers"] if network.library == "timm" else []
     tags += ["custom_code"] if network.code else []
     tags += ["medical"] if arguments.medical else []

@@ -14,6 +14,9 @@ from hfcls.hub.card.run import read_json
 from hfcls.hub.paths import last_part
 from hfcls.pull import is_repo_id
 
+# What the architecture of an ensemble begins with; see `hfcls.models.ensemble.describe_members`.
+ENSEMBLE = "ensemble of "
+
 
 @dataclass(frozen=True)
 class Network:

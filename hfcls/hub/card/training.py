@@ -7,7 +7,7 @@ from hfcls.arguments import AugmentationArguments
 from hfcls.evaluation.measured_run import MeasuredRun
 from hfcls.hub.card.markdown import fence, fold, inline
 from hfcls.hub.card.network import started_from
-from hfcls.hub.paths import hide_places_in
+from hfcls.hub.paths import hide_places_in, is_place, last_part
 from hfcls.parsing import dump_yaml, flags_of
 
 _SECRET = re.compile(r"(^|_)(token|password|secret|api_key)$", re.IGNORECASE)
@@ -16,8 +16,36 @@ _SECRET = re.compile(r"(^|_)(token|password|secret|api_key)$", re.IGNORECASE)
 def training_rows(run: MeasuredRun, training: dict[str, Any], base: str | None) -> list[list[str]]:
     """What a reader wants to know first of a training: names and values, Markdown."""
     settings, state = run.settings, run.trainer_state
-    rows = [["begun with", started_from(settings, base)], ["length", _length(run)]]
     processes = int(training.get("processes") or 1)
+    rows = _combined_rows(settings) if settings.get("members") else _trained_rows(run, base, processes)
+    if training.get("precision"):
+        rows.append(["precision", inline(str(training["precision"]))])
+    hardware = training.get("hardware") or run.speed.get("hardware")
+    if hardware:
+        rows.append(["hardware", inline(str(hardware)) + (f", {processes} processes" if processes > 1 else "")])
+    if run.speed.get("train_runtime"):
+        rows.append(["time", describe_seconds(float(run.speed["train_runtime"]))])
+    if training.get("finished"):
+        rows.append(["finished", inline(str(training["finished"]))])
+    if state.get("best_global_step") and settings.get("load_best_model_at_end"):
+        metric = inline(str(settings.get("metric_for_best_model", "")).removeprefix("eval_"))
+        rows.append(["kept", f"step {state['best_global_step']:,}, the best {metric} on validation"])
+    return [row for row in rows if row[1]]
+
+
+def _combined_rows(settings: dict[str, Any]) -> list[list[str]]:
+    """Of a model that `hfcls ensemble` has made of others."""
+    members = [last_part(str(member)) if is_place(str(member)) else str(member) for member in settings["members"]]
+    return [
+        ["made of", ", ".join(inline(member) for member in members)],
+        ["combined by", inline(str(settings.get("method", "")).replace("_", " "))],
+    ]
+
+
+def _trained_rows(run: MeasuredRun, base: str | None, processes: int) -> list[list[str]]:
+    """Of a training."""
+    settings = run.settings
+    rows = [["begun with", started_from(settings, base)], ["length", _length(run)]]
     batch = settings.get("per_device_train_batch_size")
     if batch:
         steps = int(settings.get("gradient_accumulation_steps") or 1)
@@ -37,19 +65,7 @@ def training_rows(run: MeasuredRun, training: dict[str, Any], base: str | None) 
         rows.append(["adapters", f"LoRA of rank {settings['lora_rank']}, merged into the weights"])
     rows.append(["augmentation", _augmentation(settings)])
     rows.append(["seed", str(settings.get("seed", ""))])
-    if training.get("precision"):
-        rows.append(["precision", inline(str(training["precision"]))])
-    hardware = training.get("hardware") or run.speed.get("hardware")
-    if hardware:
-        rows.append(["hardware", inline(str(hardware)) + (f", {processes} processes" if processes > 1 else "")])
-    if run.speed.get("train_runtime"):
-        rows.append(["time", describe_seconds(float(run.speed["train_runtime"]))])
-    if training.get("finished"):
-        rows.append(["finished", inline(str(training["finished"]))])
-    if state.get("best_global_step") and settings.get("load_best_model_at_end"):
-        metric = inline(str(settings.get("metric_for_best_model", "")).removeprefix("eval_"))
-        rows.append(["kept", f"step {state['best_global_step']:,}, the best {metric} on validation"])
-    return [row for row in rows if row[1]]
+    return rows
 
 
 def resolved_arguments(run: MeasuredRun) -> str:

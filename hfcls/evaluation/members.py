@@ -1,0 +1,87 @@
+"""An ensemble beside its members: what it gains, and how much they disagree."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hfcls.metrics import compute_some
+from hfcls.metrics.comparison import compute_difference
+from hfcls.metrics.samples import Samples
+from hfcls.structures import Predictions
+
+FIGURES = ("accuracy", "log_loss", "ece")
+
+
+def align(predictions: Predictions, first: Predictions) -> Predictions:
+    """Predictions with their classes in the order of others', which are of the same images.
+
+    Args:
+        first: whose order of classes is taken.
+    """
+    if predictions.class_names == first.class_names:
+        return predictions
+    columns = [predictions.class_names.index(name) for name in first.class_names]
+    return Predictions(predictions.logits[:, columns], first.labels, predictions.ids, first.class_names)
+
+
+def compare_members(
+    ensemble: Predictions, members: Sequence[Predictions], *, best: int, seed: int = 0
+) -> dict[str, Any]:
+    """What an ensemble is worth on images whose classes are known.
+
+    Args:
+        ensemble: its predictions.
+        members: of the same images and classes, in the same order.
+        best: which member is the best on other images, chosen without these.
+        seed: of the bootstrap.
+
+    Returns:
+        ``n``; ``ensemble``, ``members`` (a list), each with the figures of ``FIGURES`` and their intervals;
+        ``mean_member``: their means; ``gain``: by ``mean_member`` and ``best_member`` the ``accuracy`` and ``log_loss``
+        of the ensemble less theirs, ``value``, ``low``, ``high`` by a paired bootstrap over the images;
+        ``disagreement``: the share of images on which two members name different classes, (M, M), and ``mean`` of
+        them over the pairs.
+    """
+    whole, parts = Samples(ensemble), [Samples(one) for one in members]
+    rows = [compute_some(one, FIGURES, seed=seed) for one in members]
+    correct = np.stack([part.correct for part in parts])
+    losses = np.stack([part.softmax.log_loss for part in parts])
+    gain = {
+        name: {
+            "accuracy": _difference(accuracy, whole.correct, seed),
+            "log_loss": _difference(loss, whole.softmax.log_loss, seed),
+        }
+        for name, accuracy, loss in (
+            ("mean_member", correct.mean(axis=0), losses.mean(axis=0)),
+            ("best_member", correct[best], losses[best]),
+        )
+    }
+    return {
+        "n": whole.n,
+        "ensemble": compute_some(ensemble, FIGURES, seed=seed),
+        "members": rows,
+        "mean_member": {key: float(np.mean([row[key]["value"] for row in rows])) for key in FIGURES},
+        "gain": gain,
+        "disagreement": measure_disagreement(np.stack([part.predicted for part in parts])),
+    }
+
+
+def measure_disagreement(named: np.ndarray) -> dict[str, Any]:
+    """How often members name different classes.
+
+    Args:
+        named: (M, N), the classes.
+
+    Returns:
+        ``pairs``: (M, M) shares of the images, and ``mean`` over the pairs; 0 where there is one member.
+    """
+    pairs = (named[:, None] != named[None]).mean(axis=2)
+    count = len(named)
+    mean = float(pairs.sum() / (count * (count - 1))) if count > 1 else 0.0
+    return {"pairs": pairs.tolist(), "mean": mean}
+
+
+def _difference(first: np.ndarray, second: np.ndarray, seed: int) -> dict[str, float]:
+    found = compute_difference(first, second, seed=seed)
+    return {"value": found.value, "low": found.low, "high": found.high}

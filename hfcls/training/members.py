@@ -1,0 +1,250 @@
+"""The members of an ensemble: found by name, with the data that all of them share and what each makes of it."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+
+from hfcls.arguments import DataArguments, only
+from hfcls.data.batches import BatchCollator, ImageDataset
+from hfcls.data.labelled import LabelledData, load_data
+from hfcls.data.labels import in_order_of
+from hfcls.data.pixel_cache import contents_of
+from hfcls.data.transforms import Preprocessing
+from hfcls.errors import UserError
+from hfcls.evaluation.predict import predict
+from hfcls.models import Classifier, load_classifier
+from hfcls.pull import local_model
+from hfcls.structures import Predictions
+from hfcls.training.checkpoints import checkpoint_step, list_checkpoints
+from hfcls.training.own_data import load_own_data, own_arguments
+from hfcls.training.run_directory import is_run, read_data_summary, read_settings
+from hfcls.training.snapshots import snapshots_of
+
+DATA_FLAGS = ("test_dir", "dataset_name", "validation_dir", "train_dir")
+# So many images tell whether saved predictions are those of the weights beside them.
+_PROBE = 8
+
+
+@dataclass(frozen=True)
+class Member:
+    """One classifier among several.
+
+    Attributes:
+        name: for people.
+        directory: of its weights.
+        run_dir: of the run that they are from; None where they are from elsewhere.
+        classifier: in evaluation mode.
+    """
+
+    name: str
+    directory: Path
+    run_dir: Path | None
+    classifier: Classifier
+
+    def dataset(self, data: Dataset, loaded: LabelledData) -> ImageDataset:
+        """A split in the size of this member, with labels as it numbers them; from a cache, where there is one."""
+        preprocessing = Preprocessing(self.classifier.image_processor)
+        cache = contents_of(loaded.splits, preprocessing).open()
+        ordered = in_order_of(data, self.classifier.class_names, self.name)
+        dataset = ImageDataset(ordered, preprocessing, max_pixels=loaded.max_image_pixels, cache=cache)
+        dataset.class_names = self.classifier.class_names
+        return dataset
+
+
+@dataclass(frozen=True)
+class SharedData:
+    """The splits that all members are judged on.
+
+    Attributes:
+        loaded: the data.
+        summary: what ``data.json`` says of it.
+        arguments: the flags that name it.
+        notices: for the user.
+    """
+
+    loaded: LabelledData
+    summary: dict[str, Any]
+    arguments: DataArguments
+    notices: tuple[str, ...] = ()
+
+
+def find_members(
+    names: Sequence[str], *, snapshots: bool = False, trust_remote_code: bool = False, allow_pickle: bool = False
+) -> list[Member]:
+    """Loads what the user names.
+
+    Args:
+        names: run directories, their checkpoints, directories or Hub ids of models.
+        snapshots: the one run that is named stands for the checkpoints that it keeps.
+
+    Raises:
+        UserError: one cannot be loaded, is named twice, or a run has no checkpoints.
+    """
+    if snapshots:
+        if len(names) != 1:
+            raise UserError(f"--snapshots takes the checkpoints of one run, and {len(names)} models are named.")
+        names = _own_checkpoints(names[0])
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise UserError(f"{twice[0]} is named twice: name each member once, and let `--method weighted` weigh them.")
+    if len(names) < 2:
+        raise UserError(f"{names[0]} alone makes no ensemble: name two members or more.")
+    found = []
+    for name, shown in zip(names, _short(names), strict=True):
+        directory = local_model(name, allow_pickle=allow_pickle)
+        classifier = load_classifier(
+            name, directory=directory, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle
+        )
+        classifier.model.eval()
+        found.append(Member(shown, directory, _run_of(directory), classifier))
+    return found
+
+
+def load_shared_data(members: Sequence[Member], values: dict[str, Any]) -> SharedData:
+    """The data that the flags name, or else that of the members' runs; none of them has learned from what is measured.
+
+    Args:
+        values: flags by name.
+
+    Raises:
+        UserError: there is none, or a member has learned from other splits of it.
+    """
+    runs = [member for member in members if member.run_dir is not None and is_run(member.run_dir)]
+    if any(values.get(flag) for flag in DATA_FLAGS):
+        arguments = only(DataArguments, values)
+        loaded = load_data(arguments)
+        summary = loaded.summary()
+    elif runs and runs[0].run_dir is not None:
+        first = runs[0].run_dir
+        arguments = own_arguments(str(first), first, values)
+        loaded, summary = load_own_data(str(first), first, values, split="validation")
+    else:
+        raise UserError("No data: none of the members is a run with splits of its own; give --validation_dir FOLDER.")
+    unknown = []
+    for member in members:
+        own = None if member.run_dir is None else read_data_summary(member.run_dir)
+        if own is None:
+            unknown.append(member.name)
+        else:
+            unknown += _compare_splits(member.name, own, summary)
+    notices = [*loaded.notices]
+    if unknown:
+        whom = unknown[0] if len(unknown) == 1 else f"{unknown[0]} and {len(unknown) - 1} more"
+        notices.append(f"That {whom} did not learn from the images that are measured on is taken on trust.")
+    return SharedData(loaded, summary, arguments, tuple(notices))
+
+
+def _compare_splits(name: str, own: dict[str, Any], shared: dict[str, Any]) -> list[str]:
+    """Whether a member may be judged on the shared splits; its name where nobody can tell.
+
+    Raises:
+        UserError: it has learned, or may have learned, from images of them.
+    """
+    trained = (own["splits"].get("train") or {}).get("fingerprint")
+    unknown = False
+    for split in ("validation", "test"):
+        here = (shared["splits"].get(split) or {}).get("fingerprint")
+        there = (own["splits"].get(split) or {}).get("fingerprint")
+        if here is None or here == there:
+            continue
+        # With the same images in all, or with a carved split, what is set apart here was learned from there.
+        carved = "of train" in (shared["splits"][split].get("from") or "")
+        if here == trained or carved:
+            raise UserError(
+                f"{name} was trained on other splits than the first member, so that it may have learned from the "
+                f"{split} images: train all members with the same data and --split_seed, or name images that none of "
+                "them has seen with --validation_dir and --test_dir."
+            )
+        unknown = True
+    return [name] if unknown else []
+
+
+def predictions_of(
+    member: Member, split: str, shared: SharedData, settings: dict[str, Any]
+) -> tuple[Predictions, bool]:
+    """What a member says of a split: from its run where that has it, else predicted now.
+
+    Args:
+        settings: of `hfcls.evaluation.predict.predict`: accelerator, batch_size, num_workers, quiet.
+
+    Returns:
+        The predictions in the member's order of classes, and whether they were saved before.
+    """
+    dataset = member.dataset(shared.loaded.splits[split], shared.loaded)
+    collator = BatchCollator(Preprocessing(member.classifier.image_processor))
+    saved = _saved(member, split, dataset, collator, shared.summary, settings["accelerator"].device)
+    if saved is not None:
+        return saved, True
+    found = predict(
+        member.classifier.model,
+        dataset,
+        collator,
+        class_names=member.classifier.class_names,
+        description=f"{member.name}: {split}",
+        **settings,
+    )
+    return found, False
+
+
+def _saved(
+    member: Member, split: str, dataset: ImageDataset, collator: Any, summary: dict[str, Any], device: torch.device
+) -> Predictions | None:
+    """Predictions that a run has made of the very same images with the very same weights, in this order of images."""
+    directory = member.directory
+    own = read_data_summary(directory) if is_run(directory) else None
+    file = directory / "predictions" / f"{split}.parquet"
+    if own is None or not file.is_file() or split not in own["splits"]:
+        return None
+    same = own["splits"][split]["fingerprint"] == summary["splits"][split]["fingerprint"]
+    found = Predictions.load(file)
+    rows = {sample_id: row for row, sample_id in enumerate(found.ids)}
+    if not same or found.class_names != member.classifier.class_names or set(rows) != set(dataset.ids):
+        return None
+    order = np.array([rows[sample_id] for sample_id in dataset.ids])
+    found = Predictions(found.logits[order], np.asarray(dataset.labels), dataset.ids, found.class_names)
+    few = range(min(_PROBE, len(dataset)))
+    with torch.inference_mode():
+        values = collator([dataset[index] for index in few])["pixel_values"].to(device)
+        now = member.classifier.model.to(device)(pixel_values=values).logits.float().cpu().numpy()
+    # Rounding alone: other batches, another processor.
+    return found if np.allclose(now, found.logits[: len(few)], rtol=1e-2, atol=1e-2) else None
+
+
+def _own_checkpoints(name: str) -> list[str]:
+    """Of a run that was trained with --snapshots the ends of its cycles, of another one all that it keeps."""
+    run_dir = Path(name)
+    if not is_run(run_dir):
+        raise UserError(f"--snapshots needs a run directory, and {name} is none.")
+    steps = snapshots_of(run_dir, read_settings(run_dir))
+    kept = list_checkpoints(run_dir)[::-1]
+    found = [str(path) for path in kept if steps is None or checkpoint_step(path) in steps]
+    if len(found) < 2:
+        raise UserError(
+            f"{name} keeps {len(found)} checkpoints that could be members: train with --snapshots 5, which keeps the "
+            "end of each of 5 cycles."
+        )
+    return found
+
+
+def _run_of(directory: Path) -> Path | None:
+    """The run that weights are from."""
+    if is_run(directory):
+        return directory
+    inside = checkpoint_step(directory) is not None and is_run(directory.resolve().parent)
+    return directory.resolve().parent if inside else None
+
+
+def _short(names: Sequence[str]) -> list[str]:
+    """Names for people: the last part of a path, with the one before it where that is not enough."""
+    paths = [Path(name).resolve() if Path(name).exists() else Path(name) for name in names]
+    last = [path.name for path in paths]
+    if len(set(last)) == len(last):
+        return [name if not Path(name).exists() else path.name for name, path in zip(names, paths, strict=True)]
+    two = [f"{path.parent.name}/{path.name}" for path in paths]
+    return two if len(set(two)) == len(two) else list(names)

@@ -1,0 +1,159 @@
+"""Whole searches through the command: they survive kills, share work, and end with a run that works."""
+
+import csv
+import json
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hfcls.commands.search import build_parser, main, search_hyperparameters
+from hfcls.errors import UserError
+from hfcls.search.plan import make_plan, open_folder
+from hfcls.search.space import read_space
+from hfcls.search.study import JOURNAL, Outcome, SearchStudy
+from tests.processes import kill, start_search, wait_for
+
+SPACE = "learning_rate: {low: 1e-4, high: 1e-1, log: true}\nlabel_smoothing_factor: [0, 0.1]\n"
+
+
+def flags(image_folder: Path, tmp_path: Path, folder: str, **more) -> dict:
+    """Flags of a search whose trials take a second or two."""
+    space = tmp_path / "space.yaml"
+    space.write_text(SPACE)
+    return {
+        **{"space": str(space), "output_dir": str(tmp_path / folder), "train_dir": str(image_folder)},
+        **{"architecture": "lenet5", "num_train_epochs": 2, "use_cpu": True, "trials": 3, "startup_trials": 2},
+        **more,
+    }
+
+
+def table(folder: Path) -> list[dict]:
+    """The trials without what the clock says."""
+    with (folder / "trials.csv").open() as file:
+        return [{name: cell for name, cell in row.items() if name != "seconds"} for row in csv.DictReader(file)]
+
+
+def study_of(values: dict, **more) -> SearchStudy:
+    """The search as another worker sees it, without a command."""
+    from hfcls.arguments import SearchArguments, only
+
+    arguments = only(SearchArguments, {**values, **more})
+    parser = build_parser()
+    fixed = {"train_dir": values["train_dir"], "architecture": "lenet5"}
+    plan = make_plan(arguments, read_space(arguments.space, parser, fixed, grid=False), fixed)
+    open_folder(plan, {**values, **more}, overwrite=False)
+    return SearchStudy(plan)
+
+
+def test_a_killed_search_ends_with_the_same_table(image_folder, tmp_path, capsys):
+    whole, killed = (flags(image_folder, tmp_path, name) for name in ("whole", "killed"))
+    search_hyperparameters(whole)
+    # Once within a training, once between two.
+    for place in ("trials/0002/checkpoint-2", "trials/0002/metrics.json"):
+        log = tmp_path / "log"
+        child = start_search(killed, log)
+        wait_for(tmp_path / "killed" / place, child, log)
+        kill(child)
+    capsys.readouterr()
+    main(["--config", str(tmp_path / "killed" / "search.yaml")])
+    assert "goes on: 1 trials are finished" in capsys.readouterr().out
+    assert table(tmp_path / "killed") == table(tmp_path / "whole")
+    assert [row["state"] for row in table(tmp_path / "whole")] == ["complete"] * 3
+
+    best, record = tmp_path / "whole" / "best", json.loads((tmp_path / "whole" / "search.json").read_text())
+    assert {"validation", "test"} == json.loads((best / "metrics.json").read_text())["splits"].keys()
+    kept = [path.parent.name for path in (tmp_path / "whole").glob("trials/*/model.safetensors")]
+    assert kept == [f"{record['best']:04d}"]
+    assert not list((tmp_path / "whole").glob("trials/*/checkpoint-*"))
+    assert not list((tmp_path / "whole").glob("trials/*/predictions/test.parquet"))
+
+
+def test_two_workers_share_the_trials_and_the_winner_is_refitted(image_folder, tmp_path, capfd):
+    values = flags(image_folder, tmp_path, "shared", trials=3, workers=2, refit=True)
+    record = search_hyperparameters(values)
+    said = capfd.readouterr().out
+    assert [said.count(f"\ntrial {number} of 3 ") for number in range(1, 4)] == [1, 1, 1]
+    assert [row["state"] for row in record["trials"]] == ["complete"] * 3
+    assert "train and validation together (38 images)" in record["kept"]["refit"]
+    data = json.loads((tmp_path / "shared" / "best" / "data.json").read_text())["splits"]
+    before = json.loads((tmp_path / "shared" / "trials" / "0001" / "data.json").read_text())["splits"]
+    assert data["train"]["n"] == before["train"]["n"] + before["validation"]["n"]
+    assert data["test"]["fingerprint"] == before["test"]["fingerprint"]
+    settings = yaml.safe_load((tmp_path / "shared" / "best" / "run.yaml").read_text())
+    best = record["trials"][record["best"] - 1]
+    assert settings["learning_rate"] == best["params"]["learning_rate"]
+    assert settings["num_train_epochs"] == best["best_epoch"]
+
+
+def test_a_claim_is_exclusive_and_an_orphan_is_gone_on_with(image_folder, tmp_path):
+    values = flags(image_folder, tmp_path, "claims", trials=3)
+    one, other = study_of(values), study_of(values)
+    first, second = one.claim(), other.claim()
+    assert (first.number, second.number) == (0, 1)
+    first.lock.release()  # as the system does when a process dies
+    again = other.claim()
+    assert (again.number, again.params) == (0, first.params)
+    third = one.claim()
+    assert third.number == 2 and one.claim() is None and not other.is_over()
+    for study, claim in ((other, again), (other, second), (one, third)):
+        study.finish(claim, Outcome("complete", 0.5))
+    assert one.is_over() and other.claim() is None and one.best().number == 0
+
+
+def test_a_line_that_was_half_written_is_mended(image_folder, tmp_path):
+    values = flags(image_folder, tmp_path, "torn")
+    study = study_of(values)
+    study.finish(study.claim(), Outcome("complete", 0.5))
+    journal = tmp_path / "torn" / JOURNAL
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + b'{"op_code":4,"worker_id"')
+    again = study_of(values)
+    again.finish(again.claim(), Outcome("complete", 0.7))
+    assert [one.value for one in study_of(values).trials()] == [0.5, 0.7]
+    assert journal.read_bytes().startswith(whole)
+
+
+def test_pruned_trials_are_told_apart(image_folder, tmp_path):
+    values = flags(image_folder, tmp_path, "pruned", trials=6, pruner="hyperband", startup_trials=6, seed=3)
+    record = search_hyperparameters(values | {"num_train_epochs": 3})
+    states = [row["state"] for row in record["trials"]]
+    assert states.count("pruned") >= 1 and states.count("complete") >= 2
+    for row in record["trials"]:
+        assert (row["value"] is None) == (row["state"] == "pruned") and row["reached"] is not None
+    page = (tmp_path / "pruned" / "index.html").read_text()
+    assert page.count('class="state pruned"') == states.count("pruned")
+
+
+def test_a_search_whose_trials_all_fail_says_why(image_folder, tmp_path):
+    values = flags(image_folder, tmp_path, "failed", trials=9)
+    Path(values["space"]).write_text("dropout: [1.5, 2.5]\n")
+    with pytest.raises(UserError, match=r"The first 3 trials have all failed \(--dropout is"):
+        search_hyperparameters(values)
+    assert [row["state"] for row in table(tmp_path / "failed")] == ["failed"] * 3
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"num_train_epochs": 3}, "--num_train_epochs was 2"),
+        ({"strategy": "random", "startup_trials": None}, "--startup_trials was 2"),
+        ({"validation_fraction": 0}, "needs a validation split"),
+        ({"trials": None}, "No end"),
+        ({"pruner": "hyperband", "num_train_epochs": None}, "how long a training can get"),
+        ({"strategy": "grid", "startup_trials": None}, "points: 5"),
+        ({"architecture": None}, "No model"),
+        ({"resume_from_checkpoint": "auto"}, "Unknown flag"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(image_folder, tmp_path, change, said):
+    values = flags(image_folder, tmp_path, "begun")
+    study_of(values)
+    (tmp_path / "begun" / "search.yaml").write_text(
+        yaml.safe_dump({k: v for k, v in values.items() if k not in ("overwrite_output_dir",)})
+    )
+    began = time.monotonic()
+    with pytest.raises(UserError) as error:
+        search_hyperparameters({**values, **change})
+    assert said in str(error.value) and time.monotonic() - began < 20
