@@ -258,7 +258,7 @@ class EvaluateArguments:
     )
     strangers: list[str] | None = flag(  # noqa: RUF009
         help="for --suite: images that show none of the classes, as `hfcls predict` takes them; near=PATH or far=PATH "
-        "says how strange they are"
+        "says how strange they are, of several sets as well, of which the mean is given; in a --config file a list"
     )
     output_dir: str | None = flag(help="where the results go; evaluation/DATA inside the model directory if left out")
     figures: list[str] | None = flag(  # noqa: RUF009

@@ -7,7 +7,7 @@ import numpy as np
 
 from hfcls.evaluation.suite.step import CannotDoError
 from hfcls.evaluation.suite.subject import SEED, Subject
-from hfcls.uncertainty.detection import bootstrap_auroc, measure_detection
+from hfcls.uncertainty.detection import auroc_interval, measure_detection
 from hfcls.uncertainty.strangers import DETECTORS, Known, Seen
 
 
@@ -20,7 +20,8 @@ def measure_strangers(subject: Subject, known: Known, names: Iterable[str]) -> d
 
     Returns:
         ``n`` images of the split, ``sets`` (``name``, ``kind``, ``n``, ``left_out``) and ``rows`` (``score``,
-        ``figures``, one a set: ``auroc`` with ``low`` and ``high``, ``aupr``, ``aupr_in``, ``fpr95``).
+        ``figures``, one a set: ``auroc`` with ``low`` and ``high``, ``aupr``, ``aupr_in``, ``fpr95``; ``means`` over
+        the sets of a kind, where there are several near or far ones, as OpenOOD has them, arXiv:2306.09301).
     """
     if not subject.strangers:
         raise CannotDoError("there is no set of strangers")
@@ -36,10 +37,21 @@ def measure_strangers(subject: Subject, known: Known, names: Iterable[str]) -> d
     for name in names:
         detector = DETECTORS[name](known)
         base = detector.score(own)
-        rows.append({"score": name, "figures": [_measure(detector.score(what), base) for _, what in seen]})
+        figures = [_measure(detector.score(what), base) for _, what in seen]
+        rows.append({"score": name, "figures": figures, "means": _means(sets, figures)})
     return {"n": len(subject.predictions), "sets": sets, "rows": rows}
 
 
 def _measure(strange: np.ndarray, base: np.ndarray) -> dict[str, float]:
-    low, high = bootstrap_auroc(strange, base, seed=SEED)
+    low, high = auroc_interval(strange, base, seed=SEED)
     return {**measure_detection(strange, base), "low": low, "high": high}
+
+
+def _means(sets: list[dict[str, Any]], figures: list[dict[str, float]]) -> dict[str, dict[str, float]]:
+    """By kind; every set counts the same, however many images it has."""
+    found = {}
+    for kind in ("near", "far"):
+        mine = [figure for one, figure in zip(sets, figures, strict=True) if one["kind"] == kind]
+        if len(mine) > 1:
+            found[kind] = {key: float(np.mean([one[key] for one in mine])) for key in ("auroc", "fpr95")}
+    return found
