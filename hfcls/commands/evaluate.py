@@ -413,6 +413,7 @@ def _default_output(model: str, values: dict[str, Any]) -> Path:
     data = next((values[name] for name in _DATA_FLAGS if values.get(name)), None)
     tta = values.get("tta", "none")
     how = "" if tta == "none" else f"-{tta}"
+    how += "-corrected" if values.get("exclude") or values.get("relabel") else ""
     if data is None:
         return base / "evaluation" / f"{values.get('split', 'test')}{how}"
     # Many folders are called test: the whole place tells them apart.

@@ -1,7 +1,7 @@
 """The data of a run: read, aligned, checked, split; and what there is to say about it."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import blake2b
 from itertools import combinations
 from pathlib import Path
@@ -13,7 +13,7 @@ from datasets import Dataset, DatasetDict, Value
 from hfcls.arguments import DataArguments
 from hfcls.data.choices import map_classes
 from hfcls.data.content import fingerprint, image_keys, sample_keys
-from hfcls.data.corrections import GIVEN, Corrections, describe_test, strata_of
+from hfcls.data.corrections import GIVEN, Corrections, correct, describe_test, read_corrections, strata_of
 from hfcls.data.decode import MAX_PIXELS
 from hfcls.data.groups import groups_of
 from hfcls.data.kinds import read_path
@@ -68,6 +68,19 @@ class LabelledData:
         if self.stream is not None:
             return self.stream.class_names
         return tuple(next(iter(self.splits.values())).features["label"].names)
+
+    def corrected(self, *, exclude: str | None, relabel: str | None) -> "LabelledData":
+        """The same splits with images left out and relabelled.
+
+        Raises:
+            UserError: see `hfcls.data.corrections`.
+        """
+        corrections = read_corrections(self.splits, exclude=exclude, relabel=relabel)
+        splits, corrections, more = correct(dict(self.splits), corrections)
+        if "test" in splits:
+            more += describe_test(splits["test"], corrections, carved=False)
+        splits = _without_given(splits)
+        return replace(self, splits=DatasetDict(splits), notices=(*self.notices, *more), corrections=corrections)
 
     def summary(self) -> dict[str, Any]:
         """What ``data.json`` holds."""
@@ -145,7 +158,7 @@ def load_data(
     _limit(splits, origins, arguments)
     if "test" in splits:
         notices += describe_test(splits["test"], raw.corrections, carved=origins["test"] != "given")
-    splits = {s: data.remove_columns(GIVEN) if GIVEN in data.column_names else data for s, data in splits.items()}
+    splits = _without_given(splits)
     ordered = {split: splits[split] for split in SPLITS if split in splits}
     return LabelledData(
         DatasetDict(ordered),
@@ -260,6 +273,10 @@ def _with_keys(data: Dataset, digests: list[bytes]) -> Dataset:
     columns = [name for name in ("id", "image", "label", "group", GIVEN) if name in data.column_names]
     data = set_column(data.select_columns(columns), "digest", digests, Value("binary"))
     return set_column(data, "key", keys, Value("uint64"))
+
+
+def _without_given(splits: dict[str, Dataset]) -> dict[str, Dataset]:
+    return {s: data.remove_columns(GIVEN) if GIVEN in data.column_names else data for s, data in splits.items()}
 
 
 def _overlap(digests: dict[str, list[bytes]]) -> dict[str, int]:

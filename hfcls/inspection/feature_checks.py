@@ -122,14 +122,23 @@ def near_suspects(images: Images, pairs: np.ndarray, similarity: np.ndarray) -> 
     for (one, other), value in zip(pairs.tolist(), similarity.tolist(), strict=True):
         if images.labels[one] != images.labels[other]:
             suspects += [
-                Suspect(row, (NEAR_LABEL,), value, images.label(twin), f"{value:.3f} like {_name(images, twin)}", twin)
+                Suspect(
+                    row,
+                    (NEAR_LABEL,),
+                    value,
+                    images.label(twin),
+                    f"like {_name(images, twin)}, cosine {value:.3f}",
+                    twin,
+                )
                 for row, twin in ((one, other), (other, one))
             ]
             continue
         trained = [row for row in (other, one) if images.split(row) == "train"]
         row = trained[0] if trained else other
         twin = one if row == other else other
-        suspects.append(Suspect(row, (NEAR,), value, detail=f"{value:.3f} like {_name(images, twin)}", beside=twin))
+        suspects.append(
+            Suspect(row, (NEAR,), value, detail=f"like {_name(images, twin)}, cosine {value:.3f}", beside=twin)
+        )
     return suspects
 
 

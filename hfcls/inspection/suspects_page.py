@@ -49,6 +49,9 @@ def save_suspects_page(
     sections = []
     for anchor, title, reasons in _SECTIONS:
         own = [(rank, one) for rank, one in enumerate(suspects, start=1) if one.reasons[0] in reasons]
+        if reasons == (NEAR_LABEL,):  # each pair once
+            pairs = {frozenset((one.row, one.beside)): (rank, one) for rank, one in reversed(own)}
+            own = sorted(pairs.values(), key=lambda entry: entry[0])
         if own:
             sections.append((anchor, title, own))
     shown = [one for _, _, own in sections for _, one in own[:MOST]]

@@ -126,6 +126,14 @@ def test_a_run_keeps_its_corrections(tmp_path: Path, capsys):
     assert data["corrections"] == {"excluded": {"train": 1, "test": 1}, "relabelled": {"test": 1}}
     assert "corrections" not in plain
     assert main(["evaluate", str(tmp_path / "run"), "--use_cpu"]) == 0
+    # a finished run can be measured on labels that were mended since
+    capsys.readouterr()
+    assert main(["evaluate", str(tmp_path / "plain"), "--exclude", exclude, "--relabel", relabel, "--use_cpu"]) == 0
+    assert "THE TEST SPLIT HAS CHANGED: 1 of its 7 images" in capsys.readouterr().out
+    labels = json.loads((tmp_path / "plain/evaluation/test-corrected/data.json").read_text())["splits"]["test"][
+        "label_counts"
+    ]
+    assert labels == {"blue": 4, "red": 3}
     Path(exclude).write_text("id\ntrain/red/3.png\n")
     assert main(["evaluate", str(tmp_path / "run"), "--use_cpu"]) == 2
     assert "has changed since it was trained" in capsys.readouterr().err

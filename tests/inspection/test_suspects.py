@@ -94,6 +94,21 @@ def test_planted_errors_are_listed_first_and_the_list_goes_on_to_training(tmp_pa
     assert "4 images have another label now" in Path("again/suspects.html").read_text()
 
 
+def test_a_cross_validation_of_corrected_data_is_read(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_images(tmp_path / "photos", {"red": 10, "blue": 10, "green": 10}, size=8)
+    Path("classes.yaml").write_text("green: blue\n")
+    Path("gone.txt").write_text("red/3.png\n")
+    Path("right.csv").write_text("id,new_label\nred/5.png,blue\n")
+    data = ["--class_mapping", "classes.yaml", "--exclude", "gone.txt", "--relabel", "right.csv"]
+    training = ["--architecture", "lenet5", "--max_steps", "2", "--use_cpu", "--folds", "2", "--output_dir", "folds"]
+    assert main(["crossval", "--train_dir", "photos", *data, *training]) == 0
+    assert main(["inspect", "photos", *data, "--label_errors", "folds", "--output_dir", "out"]) == 0
+    assert "of 29 labels look" in capsys.readouterr().out
+    ranks = {row["id"]: row["label"] for row in rows_of(Path("out/label_ranks.csv"))}
+    assert len(ranks) == 29 and ranks["red/5.png"] == "blue"
+
+
 def test_the_page_of_suspects_is_whole_and_escapes_names(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ids, labels = photos(tmp_path)
