@@ -62,6 +62,8 @@ def keep_best(study: SearchStudy, say: Callable[[str], None]) -> dict[str, Any] 
     plan, best = study.plan, study.best()
     if best is None:
         return None
+    with study.alone():
+        study.tidy()
     with FileLock(plan.folder / "best.lock"):
         return _bring_up_to_date(plan, best, say)
 
