@@ -21,11 +21,11 @@ import numpy as np
 import torch
 from datasets import load_dataset
 
-import hfcls
 from hfcls.cli import main as run_hfcls
 from hfcls.evaluation.speed import describe_hardware
 from hfcls.metrics import compute_some
 from hfcls.structures import Predictions
+from hfcls.training.whole_run import train_whole
 from hfcls.uncertainty.detection import bootstrap_auroc, measure_detection
 from hfcls.uncertainty.doubt import DOUBTS, Votes
 
@@ -99,7 +99,7 @@ def some_of(file: Path, count: int, place: Path) -> Path:
 def trained(directory: Path, values: dict[str, Any]) -> Path:
     if not (directory / "metrics.json").is_file():
         resume = {"resume_from_checkpoint": "auto"} if (directory / "run.yaml").is_file() else {}
-        hfcls.train({**values, **resume, "output_dir": str(directory)})
+        train_whole({**values, **resume, "output_dir": str(directory)})
     return directory
 
 
@@ -107,9 +107,7 @@ def combine_all(arguments: argparse.Namespace, runs: dict[str, list[Path]]) -> d
     wanted = {
         "ensemble": (runs["members"], ["--method", "average"]),
         "weighted": (runs["members"], ["--method", "weighted"]),
-        "greedy": (runs["members"], ["--method", "greedy"]),
         "soup of members": (runs["members"], ["--method", "uniform_soup"]),
-        "ensemble of fine-tunings": (runs["tuned"], ["--method", "average"]),
         "uniform soup of fine-tunings": (runs["tuned"], ["--method", "uniform_soup"]),
         "greedy soup of fine-tunings": (runs["tuned"], ["--method", "greedy_soup"]),
         "snapshots": (runs["cycles"], ["--snapshots"]),
