@@ -1,5 +1,6 @@
 """The images to look at first: wrong labels, outliers, near duplicates; as a table, and as findings."""
 
+import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from hfcls.inspection.finding import Finding, count
 from hfcls.inspection.images import Images
 from hfcls.inspection.label_errors import LabelErrors
 from hfcls.inspection.out_of_fold import OutOfFold
-from hfcls.inspection.tables import write_table
+from hfcls.inspection.tables import has_header, write_table
 
 # Reasons, the gravest first: in this order they are listed.
 LABEL, NEAR_LABEL, CLASS_OUTLIER, OUTLIER, NEAR = (
@@ -108,6 +109,16 @@ def label_finding(images: Images, found: OutOfFold, errors: LabelErrors, suspect
         groups=tuple((suspect.row,) for suspect in suspects),
         captions=tuple(suspect.detail for suspect in suspects),
     )
+
+
+def is_worked_on(path: Path) -> bool:
+    """Whether someone has written labels into a list of suspects, or saved it in another form."""
+    if not path.is_file():
+        return False
+    if not has_header(path, COLUMNS):
+        return True
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return any((row.get("new_label") or "").strip() for row in csv.DictReader(file))
 
 
 def save_suspects(path: Path, images: Images, suspects: Sequence[Suspect]) -> None:
