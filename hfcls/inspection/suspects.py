@@ -23,6 +23,10 @@ REASONS = (LABEL, NEAR_LABEL, CLASS_OUTLIER, OUTLIER, NEAR)
 COLUMNS = ("rank", "id", "split", "label", "suggested", "new_label", "reason", "score", "detail")
 RANK_COLUMNS = ("rank", "id", "split", "label", "suggested", "probability_of_label", "flagged")
 
+# Networks that agree with fewer labels are wrong themselves more often than people are.
+_WEAKLY = 0.8
+_WEAK = "The networks are weak, so many right labels are listed: look at the first ones, or cross-validate a better network. "
+
 
 @dataclass(frozen=True)
 class Suspect:
@@ -84,10 +88,12 @@ def _typical(found: OutOfFold, errors: LabelErrors) -> dict[int, int]:
 def label_finding(images: Images, found: OutOfFold, errors: LabelErrors, suspects: Sequence[Suspect]) -> Finding:
     """What is said of the labels."""
     judged = len(found.rows)
+    agreed = float(np.mean(errors.likeliest == found.labels))
     how = " ".join(
         [
             "Confident learning (arXiv:1911.00068) over predictions of networks that had not seen the image: of each "
             "class as many of the least probable labels are listed as are estimated to be wrong.",
+            f"The networks name the label that is given for {100 * agreed:.1f} % of the images.",
             *(f"{notice[0].upper()}{notice[1:]}." for notice in found.notices),
         ]
     )
@@ -103,7 +109,7 @@ def label_finding(images: Images, found: OutOfFold, errors: LabelErrors, suspect
         "warning",
         f"{len(suspects):,} of {judged:,} labels look wrong ({share}; {noise}), most often {given!r} where "
         f"{suggested!r} fits better ({times:,})",
-        "See suspects.html; write the right labels into the column new_label of suspects.csv for --relabel, or cut the "
+        f"{_WEAK if agreed < _WEAKLY else ''}See suspects.html; write the right labels into the column new_label of suspects.csv for --relabel, or cut the "
         "list down to what is to be left out by --exclude.",
         how=how,
         groups=tuple((suspect.row,) for suspect in suspects),
