@@ -15,17 +15,15 @@ from hfcls.inspection.out_of_fold import OutOfFold
 from hfcls.inspection.tables import has_header, write_table
 
 # Reasons, the gravest first: in this order they are listed.
-LABEL, NEAR_LABEL, CLASS_OUTLIER, OUTLIER, NEAR = (
-    *("label", "near duplicate under another label", "outlier of its class", "outlier"),
-    "near duplicate",
-)
+LABEL, NEAR_LABEL = "label", "near duplicate under another label"
+CLASS_OUTLIER, OUTLIER, NEAR = "outlier of its class", "outlier", "near duplicate"
 REASONS = (LABEL, NEAR_LABEL, CLASS_OUTLIER, OUTLIER, NEAR)
 COLUMNS = ("rank", "id", "split", "label", "suggested", "new_label", "reason", "score", "detail")
 RANK_COLUMNS = ("rank", "id", "split", "label", "suggested", "probability_of_label", "flagged")
 
 # Networks that agree with fewer labels are wrong themselves more often than people are.
 _WEAKLY = 0.8
-_WEAK = "The networks are weak, so many right labels are listed: look at the first ones, or cross-validate a better network. "
+_WEAK = "The networks are weak and list many right labels: trust the first ones alone, or train better ones. "
 
 
 @dataclass(frozen=True)
@@ -109,8 +107,8 @@ def label_finding(images: Images, found: OutOfFold, errors: LabelErrors, suspect
         "warning",
         f"{len(suspects):,} of {judged:,} labels look wrong ({share}; {noise}), most often {given!r} where "
         f"{suggested!r} fits better ({times:,})",
-        f"{_WEAK if agreed < _WEAKLY else ''}See suspects.html; write the right labels into the column new_label of suspects.csv for --relabel, or cut the "
-        "list down to what is to be left out by --exclude.",
+        f"{_WEAK if agreed < _WEAKLY else ''}See suspects.html; write the right labels into the column new_label of "
+        "suspects.csv for --relabel, or cut the list down to what is to be left out by --exclude.",
         how=how,
         groups=tuple((suspect.row,) for suspect in suspects),
         captions=tuple(suspect.detail for suspect in suspects),
