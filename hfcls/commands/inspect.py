@@ -74,6 +74,8 @@ def inspect(values: dict[str, Any]) -> dict[str, Any]:
     arguments, settings, augmentation, name, output = _plan(values)
     plan = _plan_augmentations(augmentation, settings)
     judge = _plan_judging(settings)
+    if judge:
+        _check_suspects(output / "suspects.csv", arguments)
 
     from hfcls.data.sources import read_data
     from hfcls.files import write_json
@@ -201,6 +203,22 @@ def _plan_judging(settings: InspectArguments) -> Callable[..., Any] | None:
         classifier = load_judge(settings.features, **trusted)
         asked.append(partial(judge_features, classifier=classifier, use_cpu=settings.use_cpu))
     return lambda images, facts, **sizes: join_judged([ask(images, facts, **sizes) for ask in asked])
+
+
+def _check_suspects(path: Path, arguments: DataArguments) -> None:
+    """The list of suspects takes the place of none that someone has worked on.
+
+    Raises:
+        UserError: it would.
+    """
+    from hfcls.inspection.suspects import is_worked_on
+
+    if any(given and Path(given).resolve() == path.resolve() for given in (arguments.exclude, arguments.relabel)):
+        raise UserError(f"{path} is read here and would be written anew: choose another --output_dir.")
+    if is_worked_on(path):
+        raise UserError(
+            f"{path} was worked on (other columns, or labels in new_label): move it, or choose another --output_dir."
+        )
 
 
 def _save_judged(

@@ -1,10 +1,11 @@
 """How many planted wrong labels `hfcls inspect --label_errors` lists first, and what leaving them out is worth.
 
-    python scripts/benchmarks/label_errors.py DATA [--images 10000] [--noise 0.05] [--architecture lenet5] [--epochs 5]
-        [--seeds 0 1 2] [--threads 1] [--work FOLDER] [--output FIGURES.json]
+    python scripts/benchmarks/label_errors.py DATA [--images 10000] [--noise 0.05] [--seeds 0 1 2] [--threads 1]
+        [--work FOLDER] [--output FIGURES.json] [FLAGS of hfcls train]
 
-DATA has train and test images, as `hfcls train --train_dir` takes it. Of the training images a random choice of
---images is used, and a share --noise of it gets the label of another class, all others equally likely, by --relabel.
+DATA has train and test images, as `hfcls train --train_dir` takes it; the network is lenet5 unless flags say another,
+and a weak one finds little. Of the training images a random choice of --images is used, and a share --noise of it gets
+the label of another class, all others equally likely, by --relabel.
 Then, by commands alone:
 
 1. `hfcls crossval` predicts each image by a network that has not seen it (5 folds);
@@ -52,17 +53,18 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("data")
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--noise", type=float, default=0.05)
-    parser.add_argument("--architecture", default="lenet5")
-    parser.add_argument("--epochs", type=float, default=5)
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--work")
     parser.add_argument("--output")
-    return parser.parse_args()
+    arguments, arguments.flags = parser.parse_known_args()
+    return arguments
 
 
 def plant(arguments: argparse.Namespace, place: Path) -> set[str]:
@@ -124,7 +126,7 @@ def rank(arguments: argparse.Namespace, place: Path, runner: Runner, wrong: set[
 
 
 def training(arguments: argparse.Namespace) -> list[str]:
-    flags = ["--architecture", arguments.architecture, "--num_train_epochs", str(arguments.epochs)]
+    flags = arguments.flags if "--architecture" in arguments.flags else ["--architecture", "lenet5", *arguments.flags]
     return [*flags, "--validation_fraction", "0", "--use_cpu", "--disable_tqdm"]
 
 

@@ -92,6 +92,13 @@ def test_planted_errors_are_listed_first_and_the_list_goes_on_to_training(tmp_pa
     )
     assert "None of 80 labels looks wrong" in capsys.readouterr().out
     assert "4 images have another label now" in Path("again/suspects.html").read_text()
+    # a list that someone works on is not written anew
+    inspect = ["inspect", "photos", "--label_errors", "folds", "--output_dir", "out"]
+    assert main([*inspect, "--exclude", "out/suspects.csv"]) == 2
+    Path("out/suspects.csv").write_text(Path("right.csv").read_text())
+    assert main(inspect) == 2
+    assert "was worked on" in capsys.readouterr().err
+    assert Path("out/suspects.csv").read_text() == Path("right.csv").read_text()
 
 
 def test_a_cross_validation_of_corrected_data_is_read(tmp_path: Path, monkeypatch, capsys):
