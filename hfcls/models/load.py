@@ -173,6 +173,8 @@ def _check_ensemble(name_or_path: str, config: Any, *, changed: bool) -> None:
     if not members or not weights or len(weights) != len(members):
         raise UserError(f"{name_or_path} contradicts itself: its config.json has no members, or not a weight for each.")
     for settings in members:
+        if not isinstance(settings, dict) or not isinstance(settings.get("model_type"), str):
+            raise UserError(f"{name_or_path} has a member without a model_type in its config.json: none can be built.")
         if "auto_map" in settings or settings.get("model_type") == EnsembleConfig.model_type:
             raise UserError(
                 f"{name_or_path} has a member that is an ensemble, or that brings Python code of its own: expected "

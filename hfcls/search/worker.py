@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -16,6 +15,7 @@ from hfcls.parsing import run_command
 from hfcls.search.plan import Plan
 from hfcls.search.study import Claim, Outcome, SearchStudy
 from hfcls.search.table import value_text, write_table
+from hfcls.training.side_by_side import become_worker
 
 Say = Callable[[str], None]
 # Then it is not the trials.
@@ -126,12 +126,7 @@ class _Workers:
 
 def _serve(plan: Plan) -> None:
     """A worker's life."""
-    if hasattr(os, "setpgrp"):
-        os.setpgrp()
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    become_worker()
     sys.exit(run_command(lambda: _quietly(plan)))
 
 
@@ -141,12 +136,6 @@ def _quietly(plan: Plan) -> int:
     except KeyboardInterrupt:
         return 130  # what there is to say the parent says
     return 0
-
-
-def _die_with(parent: Any) -> None:
-    """No worker outlives the command: trials would go on that no one asked for any more."""
-    wait([parent.sentinel])
-    os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
 def print_line(text: str) -> None:

@@ -170,6 +170,21 @@ def test_a_missing_or_damaged_file_is_one_sentence(run: Path, table: Path, capsy
     assert "learned from" in capsys.readouterr().err
 
 
+def test_only_the_very_images_that_it_was_learned_from_tell_nothing(run: Path, table: Path, tmp_path: Path):
+    """Learned from foreign images that were called test, it is measured on the run's own test split, not on them."""
+    lines = table.read_text().splitlines()
+    others = table.with_name("others.csv")
+    others.write_text("\n".join([lines[0], *lines[1::2]]))
+    foreign = {"model": str(run), "test_dir": str(others), "label_column_name": "label", "use_cpu": True}
+    learned = evaluate(foreign | {"calibrate": "temperature", "output_dir": str(tmp_path / "learned")})
+    own = evaluate({"model": str(run), "use_cpu": True, "output_dir": str(tmp_path / "own")})
+    again = evaluate(foreign | {"output_dir": str(tmp_path / "again")})
+    assert "trust" not in learned["splits"]["test"] and "trust" not in again["splits"]["test"]
+    assert own["splits"]["test"]["trust"]["learned_from"] == {"split": "test", "n": 90}
+    data = json.loads((tmp_path / "learned" / "data.json").read_text())["splits"]["test"]["fingerprint"]
+    assert json.loads((run / CALIBRATION).read_text())["data"] == data
+
+
 def test_resume_refuses_another_calibration(run: Path, table: Path, tmp_path: Path, monkeypatch, capsys):
     output = tmp_path / "answers.csv"
     asked = ["predict", str(run), *images_of(table), "--output", str(output), "--batch_size", "4", "--use_cpu"]

@@ -171,6 +171,12 @@ def test_members_that_do_not_go_together_are_refused(members, tmp_path: Path):
         load_classifier(str(tmp_path), image_size=40)
     config = json.loads((tmp_path / "config.json").read_text())
     config["members"][0] = {"model_type": "timm_wrapper", "architecture": "hf-hub:alice/other"}
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(UserError, match="expected the name of a network"):
-        load_classifier(str(tmp_path))
+    for settings, words in (
+        (config["members"][0], "expected the name of a network"),
+        ({"model_type": "hfcls_simple_cnn", "auto_map": {}}, "Python code of its own"),
+        ({}, "without a model_type"),
+    ):
+        config["members"][0] = settings
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        with pytest.raises(UserError, match=words):
+            load_classifier(str(tmp_path))

@@ -4,13 +4,13 @@ from typing import Any
 
 from hfcls.evaluation.suite.spotting import measure_strangers
 from hfcls.evaluation.suite.subject import Subject
-from hfcls.uncertainty.strangers import DETECTORS, Known
+from hfcls.uncertainty.strangers import DETECTORS, Known, Seen
 
 
 def run(subject: Subject) -> dict[str, Any]:
     """A row for each score that needs logits alone."""
     names = [name for name, detector in DETECTORS.items() if detector.needs == "logits"]
     # They learn nothing.
-    known = Known(subject.seen, subject.predictions.labels)
+    known = Known(Seen(subject.predictions.logits), subject.predictions.labels)
     rows = measure_strangers(subject, known, names)
     return {**rows, "passes": sum(one["n"] for one in rows["sets"])}
