@@ -42,6 +42,13 @@ class DataArguments:
         help="YAML, JSON or CSV of old class: new class, which renames, merges and (new name left empty) leaves out"
     )
     samples: str | None = flag(help="CSV of id[, label, split, group]: use these alone (see `hfcls inspect --fix`)")
+    exclude: str | None = flag(
+        help="leave these images out: CSV with the column id (such as the suspects.csv of `hfcls inspect`), or a text "
+        "file with an id on each line"
+    )
+    relabel: str | None = flag(
+        help="other labels for some images: CSV of id, new_label (or label); an empty cell changes nothing"
+    )
     on_bad_image: str = flag("error", help="what to do with images that cannot be read", choices=("error", "skip"))
     max_image_pixels: int = flag(89_478_485, help="images with more pixels count as images that cannot be read")
     max_train_samples: int | None = flag(help="use at most so many training images, stratified")
@@ -251,7 +258,7 @@ class EvaluateArguments:
     )
     strangers: list[str] | None = flag(  # noqa: RUF009
         help="for --suite: images that show none of the classes, as `hfcls predict` takes them; near=PATH or far=PATH "
-        "says how strange they are"
+        "says how strange they are, of several sets as well, of which the mean is given; in a --config file a list"
     )
     output_dir: str | None = flag(help="where the results go; evaluation/DATA inside the model directory if left out")
     figures: list[str] | None = flag(  # noqa: RUF009
@@ -401,7 +408,7 @@ class SearchArguments:
 
 @dataclass(frozen=True)
 class InspectArguments:
-    """Where the results of an inspection go, and whether a cleaned list is written."""
+    """Where the results of an inspection go, whether a cleaned list is written, what else judges the images."""
 
     output_dir: str | None = flag(help="where the page and the figures go; inspection/DATA if left out")
     fix: str | None = flag(help="CSV file to write with what is worth keeping; `hfcls train --samples` takes it")
@@ -409,6 +416,16 @@ class InspectArguments:
     image_size: int | None = flag(
         help="pixels a side at which augmentations are shown; the median side of the images, at most 224, if left out"
     )
+    label_errors: str | None = flag(
+        help="find wrong labels by out-of-fold predictions: what `hfcls crossval` wrote, or one Parquet file of "
+        "predictions (pip install 'hfcls[labels]')"
+    )
+    features: str | None = flag(
+        help="find outliers and near duplicates by what this classifier sees: run directory, checkpoint or Hub id"
+    )
+    use_cpu: bool = flag(False, help="use no accelerator for --features")
+    trust_remote_code: bool = flag(False, help="run the Python files that come with --features")
+    allow_pickle: bool = flag(False, help="also read weights of --features that are not safetensors")
 
 
 @dataclass(frozen=True)

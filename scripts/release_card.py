@@ -1,17 +1,18 @@
-"""Puts a run's card, its pictures and its predictions into model_cards/NAME; the weights stay with the run.
+"""Puts a run's card, its pictures, predictions and calibration into model_cards/NAME; the weights stay with the run.
 
 python scripts/release_card.py runs/digits digits-simple_cnn
 """
 
 import sys
 from pathlib import Path
-from shutil import rmtree
+from shutil import copyfile, rmtree
 
 from hfcls.arguments import CardArguments
 from hfcls.errors import UserError
 from hfcls.hub.card import build_card
 from hfcls.hub.card.figures import save_released_predictions
 from hfcls.parsing import run_command
+from hfcls.uncertainty.trust import CALIBRATION
 
 CARDS = Path(__file__).resolve().parents[1] / "model_cards"
 
@@ -26,6 +27,8 @@ def main() -> None:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
     save_released_predictions(run_dir, folder / "predictions.parquet")
+    if (run_dir / CALIBRATION).is_file():
+        copyfile(run_dir / CALIBRATION, folder / CALIBRATION)
     print(folder)
 
 

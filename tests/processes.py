@@ -14,9 +14,23 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["hfcls.training.fit", "hfcls.evaluation.measure", "hfcls.evaluation.report"])
 
 
-def start_training(values: dict, log: Path, *, command: str = "train") -> BaseProcess:
-    """Starts `hfcls train`, or a command of many trainings, in a child whose output goes to `log`."""
-    child = _CONTEXT.Process(target=_train, args=(command, values, str(log)))
+def start_training(values: dict, log: Path) -> BaseProcess:
+    """Starts `hfcls train` in a child whose output goes to `log`."""
+    return _start("hfcls.commands.train", "train", values, log)
+
+
+def start_search(values: dict, log: Path) -> BaseProcess:
+    """The same with `hfcls search`."""
+    return _start("hfcls.commands.search", "search_hyperparameters", values, log)
+
+
+def start_crossval(values: dict, log: Path) -> BaseProcess:
+    """The same with `hfcls crossval`."""
+    return _start("hfcls.commands.crossval", "crossval", values, log)
+
+
+def _start(module: str, name: str, values: dict, log: Path) -> BaseProcess:
+    child = _CONTEXT.Process(target=_run, args=(module, name, values, str(log)))
     child.start()
     return child
 
@@ -42,7 +56,7 @@ def kill(child: BaseProcess, number: int = signal.SIGKILL) -> int | None:
     return wait(child, 60)
 
 
-def _train(command: str, values: dict, log: str) -> None:
+def _run(module: str, name: str, values: dict, log: str) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with open(log, "a") as stream:
         os.dup2(stream.fileno(), 1)
@@ -51,8 +65,8 @@ def _train(command: str, values: dict, log: str) -> None:
 
     code = 1
     try:
-        work = getattr(import_module(f"hfcls.commands.{command}"), command)
-        code = run_command(lambda: work(values) and None)
+        command = getattr(import_module(module), name)
+        code = run_command(lambda: command(values) and None)
     except BaseException:
         traceback.print_exc()
     os._exit(code)

@@ -49,7 +49,19 @@ NEIGHBOURS = {
     "pull": {"download", "errors", "hub_cache", "hub_errors"},
 }
 FILES = sorted((ROOT / "hfcls").rglob("*.py"))
-OPTIONAL = {"gradio", "fastapi", "tensorboard", "shap", "lime", "captum", "onnx", "onnxruntime", "optuna", "peft"}
+OPTIONAL = {
+    "gradio",
+    "fastapi",
+    "cleanlab",
+    "tensorboard",
+    "shap",
+    "lime",
+    "captum",
+    "onnx",
+    "onnxruntime",
+    "optuna",
+    "peft",
+}
 
 
 def room(path: Path) -> str:

@@ -53,7 +53,7 @@ def crossval(values: dict[str, Any]) -> dict[str, Any]:
     values = build_parser().check(values)
     arguments = only(CrossvalArguments, values)
     _check(values, arguments)
-    from hfcls.training.crossval import deal, gather, load_pool, train_folds
+    from hfcls.training.crossval import deal, gather, keep_ensemble, load_pool, train_folds
     from hfcls.training.series import alone, settle
 
     directory = Path(values["output_dir"]).expanduser()
@@ -75,7 +75,8 @@ def crossval(values: dict[str, Any]) -> dict[str, Any]:
             train_folds(folds, processes=arguments.processes, done=_Teller(len(folds)))
         except KeyboardInterrupt:
             raise KeyboardInterrupt("Stopped, all saved. The same command goes on.") from None
-        content = gather(directory, folds, pool, arguments)
+        ensemble = keep_ensemble(directory, folds) if arguments.keep_ensemble else None
+        content = gather(directory, folds, pool, arguments, ensemble=ensemble)
         page = _save_page(directory, loaded)
     print(_results_text(content, directory, page))
     return content

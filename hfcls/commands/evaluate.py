@@ -58,25 +58,67 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     models = [values["model"]] if isinstance(values["model"], str | Path) else list(values["model"])
     if len(models) > 1:
         return _compare([str(model) for model in models], values)
+    return _evaluate(str(models[0]), values)[1]
+
+
+def _evaluate(name: str, values: dict[str, Any]) -> "tuple[_Case, dict[str, Any]]":
+    """One model: what was evaluated, and what ``metrics.json`` holds.
+
+    Raises:
+        UserError: bad input; see the message.
+    """
+    from hfcls.evaluation.reuse import earlier_evaluation, keep_making
+
+    case = _prepare(name, values)
+    if case.accelerator.is_main_process:
+        for notice in (*case.loaded.notices, *case.classifier.notices):
+            print(f"note: {notice}", flush=True)
+    making = _making(case)
+    earlier = making and earlier_evaluation(case.output, making, prefix=case.prefix)
+    if earlier:
+        content, flat, features = *earlier, None
+        print(f"predictions evaluated before with the same model and images: {case.output / 'predictions'}", flush=True)
+    else:
+        content, flat, features = _measure(case)
+    if case.accelerator.is_main_process:
+        if making and not earlier:
+            keep_making(case.output, case.arguments.split, making)
+        _write(case, content, flat, features=features, anew=not earlier)
+    return case, content
+
+
+def _making(case: "_Case") -> dict[str, Any] | None:
+    """What the predictions hang on, where a suite is to go on that may have been killed; see `earlier_evaluation`."""
+    from hfcls.evaluation.reuse import describe_making
+
+    if not case.arguments.suite:
+        return None
+    return describe_making(
+        case.classifier,
+        case.dataset,
+        split=case.arguments.split,
+        batch_size=case.arguments.per_device_eval_batch_size,
+        device=case.accelerator.device,
+    )
+
+
+def _measure(case: "_Case") -> tuple[dict[str, Any], dict[str, Any], Any]:
+    """One pass over the split: what ``metrics.json`` will hold, flat figures, and features if a suite wants them."""
     from hfcls.evaluation.measure import measure_split
     from hfcls.evaluation.speed import measure_speed
     from hfcls.evaluation.suite.subject import keeping_features
     from hfcls.models import average_views
     from hfcls.pull import commit_of
 
-    case = _prepare(str(models[0]), values)
-    arguments, first = case.arguments, case.accelerator.is_main_process
+    arguments = case.arguments
     model = average_views(case.classifier.model, arguments.tta)
-    if first:
-        for notice in (*case.loaded.notices, *case.classifier.notices):
-            print(f"note: {notice}", flush=True)
     with keeping_features(case.classifier, wanted=arguments.suite is not None) as kept:
         measured, flat = measure_split(
             model,
             case.dataset,
             case.collator,
             split=arguments.split,
-            output=case.output / "predictions" if first else None,
+            output=case.output / "predictions" if case.accelerator.is_main_process else None,
             accelerator=case.accelerator,
             batch_size=arguments.per_device_eval_batch_size,
             num_workers=arguments.dataloader_num_workers,
@@ -88,9 +130,7 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     content: dict[str, Any] = {"splits": {arguments.split: measured}, "speed": speed}
     if commit := commit_of(case.directory):
         content |= {"model": case.name, "model_revision": commit}
-    if first:
-        _write(case, content, flat, features=kept.features)
-    return content
+    return content, flat, kept.features
 
 
 @dataclass(frozen=True)
@@ -174,18 +214,21 @@ def _prepare(name: str, values: dict[str, Any]) -> _Case:
     )
 
 
-def _write(case: _Case, content: dict[str, Any], flat: dict[str, Any], *, features: Any) -> None:
+def _write(case: _Case, content: dict[str, Any], flat: dict[str, Any], *, features: Any, anew: bool) -> None:
     """Figures, report and, if it is asked for, the suite; says where they are.
 
     Args:
         content: what ``metrics.json`` will hold; gets what there is to say of trust.
         flat: figures of the split.
         features: of the split's images, for the suite.
+        anew: the figures are new, and there is no report of them.
     """
+    from functools import partial
+
     from hfcls.data.pictures import Pictures
     from hfcls.evaluation.measure import headline_text
     from hfcls.evaluation.report import save_report
-    from hfcls.evaluation.trusting import trust_text, trusted_figures
+    from hfcls.evaluation.trusting import fingerprint_of, trust_text, trusted_figures
     from hfcls.explain.report_pictures import report_overlays
     from hfcls.files import write_json
     from hfcls.pages.standalone import check_formats
@@ -193,25 +236,32 @@ def _write(case: _Case, content: dict[str, Any], flat: dict[str, Any], *, featur
 
     arguments, output = case.arguments, case.output
     measured = content["splits"][arguments.split]
+    for name in ("trust", "by"):
+        measured.pop(name, None)  # of an earlier evaluation, which may have known another calibration
     predictions = Predictions.load(output / "predictions" / f"{arguments.split}.parquet")
-    measured |= trusted_figures(case.directory, case.classifier, predictions, arguments, case.parts)
+    data = fingerprint_of(case.summary, arguments.split)
+    measured |= trusted_figures(case.directory, case.classifier, predictions, arguments, case.parts, data=data)
     write_json(output / f"{case.prefix}_results.json", flat)
     write_json(output / "metrics.json", content)
     write_json(output / "data.json", case.summary)
-    report = save_report(
+    write_report = partial(
+        save_report,
         output,
         pictures=Pictures(case.data, max_pixels=case.loaded.max_image_pixels),
         explain=report_overlays(case.classifier),
         figures=check_formats(arguments.figures),
     )
+    report = write_report() if anew or not arguments.suite else output / "report" / "index.html"
     print(f"\n{arguments.split:<10}  {headline_text(measured)}{trust_text(measured)}")
-    print(f"\nresults     {output}\nreport      {report}")
+    print(f"\nresults     {output}\nreport      {report}", flush=True)
     if arguments.suite:
-        print(f"suite       {_suite(case, predictions, features)}")
+        page, told = _suite(case, predictions, features)
+        write_report(suite=page)
+        print(f"\n{told}\n\nsuite       {page}")
 
 
-def _suite(case: _Case, predictions: Any, features: Any) -> Path:
-    """The suite's page; its scores of features are fitted on the train split, where there is one."""
+def _suite(case: _Case, predictions: Any, features: Any) -> tuple[Path, str]:
+    """The suite's page, and in a sentence what it says; what needs images that it learned from gets the train split."""
     from hfcls.evaluation.suite.start import evaluate_suite
 
     train = None if case.arguments.split == "train" else case.loaded.splits.get("train")
@@ -240,7 +290,9 @@ def _compare(models: list[str], values: dict[str, Any]) -> dict[str, Any]:
     Raises:
         UserError: a flag is for one model, or the models know other images or classes.
     """
+    from hfcls.data.pictures import Pictures
     from hfcls.evaluation.comparing import compare_predictions
+    from hfcls.evaluation.comparison_page import Contender, save_comparison
     from hfcls.files import write_json
     from hfcls.structures import Predictions
 
@@ -252,19 +304,24 @@ def _compare(models: list[str], values: dict[str, Any]) -> dict[str, Any]:
     flags = {name: value for name, value in values.items() if name != "model"}
     output = Path(values.get("output_dir") or _default_comparison(models, values))
     split = flags.get("split", "test")
-    predictions = []
+    predictions, contenders, pictures = [], [], None
     for number, model in enumerate(models, start=1):
         print(f"\n{model}", flush=True)
         place = output / f"{number}-{Path(model).name.replace('@', '-')}"
-        evaluate({**flags, "model": model, "output_dir": str(place)})
+        case, measured = _evaluate(model, {**flags, "output_dir": str(place)})
+        report = place / "report" / "index.html"
+        contenders.append(Contender(model, measured["splits"][split], measured["speed"], report))
         predictions.append(Predictions.load(place / "predictions" / f"{split}.parquet"))
+        pictures = pictures or Pictures(case.data, max_pixels=case.loaded.max_image_pixels)
     found = [
         compare_predictions(predictions[0], other, names=(models[0], name))
         for name, other in zip(models[1:], predictions[1:], strict=True)
     ]
     content = {"split": split, "comparisons": found}
     write_json(output / "comparison.json", content)
-    print("\n" + "\n".join(one["sentence"] for one in found) + f"\n\ncomparison  {output / 'comparison.json'}")
+    page = save_comparison(output, found, contenders, split=split, pictures=pictures)
+    print("\n" + "\n".join(one["sentence"] for one in found))
+    print(f"\nresults     {output}\ncomparison  {page}")
     return content
 
 
@@ -356,6 +413,7 @@ def _default_output(model: str, values: dict[str, Any]) -> Path:
     data = next((values[name] for name in _DATA_FLAGS if values.get(name)), None)
     tta = values.get("tta", "none")
     how = "" if tta == "none" else f"-{tta}"
+    how += "-corrected" if values.get("exclude") or values.get("relabel") else ""
     if data is None:
         return base / "evaluation" / f"{values.get('split', 'test')}{how}"
     # Many folders are called test: the whole place tells them apart.

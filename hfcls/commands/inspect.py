@@ -13,6 +13,7 @@ from hfcls.parsing import Flag, Parser, flags_of
 
 DESCRIPTION = """Looks at a data set before it is trained on: counts, sizes, broken images, exact and near duplicates
 within and across splits, classes and labels that do not fit. Exit code 1 where something would spoil a training.
+With out-of-fold predictions it finds wrong labels, with a classifier outliers and near duplicates that pixels hide.
 
 DATA is a folder, archive, table, saved data set or Hub id; the data flags do as well.
 
@@ -20,6 +21,7 @@ examples:
   hfcls inspect photos
   hfcls inspect photos.zip --fix photos.csv
   hfcls inspect photos --augmentation strong --rotation 15
+  hfcls inspect photos --label_errors runs/folds --features runs/photos
   hfcls inspect --train_dir photos/train --test_dir photos/test"""
 
 # Data flags that say how a training uses the data, not what the data is.
@@ -30,7 +32,7 @@ _OF_TRAINING = frozenset(
     )
 )
 # What a cleaned list holds already: its labels are mapped, its groups found, its images chosen.
-_IN_THE_LIST = frozenset(("samples", "class_mapping", "group_pattern"))
+_IN_THE_LIST = frozenset(("samples", "class_mapping", "exclude", "relabel", "group_pattern"))
 _DATA_FLAGS = ("dataset_name", "train_dir", "validation_dir", "test_dir")
 
 
@@ -71,6 +73,7 @@ def inspect(values: dict[str, Any]) -> dict[str, Any]:
     """
     arguments, settings, augmentation, name, output = _plan(values)
     plan = _plan_augmentations(augmentation, settings)
+    judge = _plan_judging(settings)
 
     from hfcls.data.sources import read_data
     from hfcls.files import write_json
@@ -85,16 +88,21 @@ def inspect(values: dict[str, Any]) -> dict[str, Any]:
     output.mkdir(parents=True, exist_ok=True)
     images = Images(raw.splits)
     facts = scan_images(images, max_pixels=arguments.max_image_pixels)
-    findings = find_all(images, facts, raw.notices)
+    judged = judge and judge(images, facts, max_pixels=arguments.max_image_pixels)
+    findings = find_all(images, facts, raw.notices, judged.findings if judged else ())
     content = build_summary(images, facts, findings, source=raw.source)
     write_json(output / "inspection.json", content)
     save_images_table(output / "images.csv", images, facts, findings)
     page = output / "index.html"
     sizes: dict[str, Any] = {"max_pixels": arguments.max_image_pixels}
     augmented = plan and plan(images, facts, **sizes)
-    save_page(page, images, facts, findings, name=name, source=raw.source, augmented=augmented, **sizes)
+    suspected, tables = _save_judged(output, judged, images, name=name, **sizes)
+    shown: dict[str, Any] = {"augmented": augmented, "suspects": suspected}
+    save_page(page, images, facts, findings, name=name, source=raw.source, **shown, **sizes)
     print(describe(images, facts, findings, source=raw.source))
     print(f"\npage        {page}\nfigures     {output / 'inspection.json'}\nimages      {output / 'images.csv'}")
+    for title, table in tables:
+        print(f"{title:<12}{table}")
     if augmented:
         print(f"augmented   {page}#augmentation: {augmented.summary}")
     if settings.fix:
@@ -144,7 +152,8 @@ def _plan(values: dict[str, Any]) -> tuple[DataArguments, InspectArguments, Augm
     if (output / "index.html").exists() and not (output / "inspection.json").exists():
         raise UserError(f"--output_dir {output} holds an index.html that no inspection wrote: choose another place.")
     if settings.fix:
-        lists = [Path(given) for given in (arguments.samples, arguments.class_mapping) if given]
+        own = (arguments.samples, arguments.class_mapping, arguments.exclude, arguments.relabel)
+        lists = [Path(given) for given in own if given]
         _check_fix(Path(settings.fix), [*sources, *lists], overwrite=settings.overwrite)
     elif settings.overwrite:
         raise UserError("--overwrite would have no effect without --fix.")
@@ -163,6 +172,52 @@ def _plan_augmentations(arguments: AugmentationArguments, settings: InspectArgum
 
     plan, dials = build_plan(arguments, settings.image_size)
     return partial(augment_some, plan=plan, dials=dials, image_size=settings.image_size)
+
+
+def _plan_judging(settings: InspectArguments) -> Callable[..., Any] | None:
+    """What asks classifiers of the images, read and loaded before anything takes long; None where none is to be asked.
+
+    Raises:
+        UserError: a flag would have no effect, or what it names is not to be had.
+    """
+    if not settings.features:
+        for flag in ("use_cpu", "trust_remote_code", "allow_pickle"):
+            if getattr(settings, flag):
+                raise UserError(f"--{flag} would have no effect without --features.")
+    if not settings.label_errors and not settings.features:
+        return None
+    from hfcls.extras import require
+    from hfcls.inspection.judge import join_judged, judge_features, judge_labels, load_judge
+    from hfcls.inspection.out_of_fold import read_out_of_fold
+
+    asked: list[Callable[..., Any]] = []
+    if settings.label_errors:
+        place = Path(settings.label_errors)
+        require("cleanlab", extra="labels")
+        repeats = read_out_of_fold(place)
+        asked.append(lambda images, facts, **_: judge_labels(images, repeats, place))
+    if settings.features:
+        trusted = {"trust_remote_code": settings.trust_remote_code, "allow_pickle": settings.allow_pickle}
+        classifier = load_judge(settings.features, **trusted)
+        asked.append(partial(judge_features, classifier=classifier, use_cpu=settings.use_cpu))
+    return lambda images, facts, **sizes: join_judged([ask(images, facts, **sizes) for ask in asked])
+
+
+def _save_judged(
+    output: Path, judged: Any, images: Any, *, name: str, max_pixels: int
+) -> tuple[str, list[tuple[str, str]]]:
+    """Page and tables of the suspects; how many there are, in words, and lines for the screen."""
+    if judged is None:
+        return "", []
+    from hfcls.inspection.suspects import describe_suspects
+    from hfcls.inspection.suspects_page import save_suspects_page
+
+    page = output / "suspects.html"
+    tables = judged.save(output, images)
+    save_suspects_page(page, images, judged.suspects, judged.findings, name=name, max_pixels=max_pixels)
+    suspected = describe_suspects(judged.suspects)
+    lines = [("suspects", f"{page}: {suspected}"), *(("", f"{path}: {what}") for path, what in tables)]
+    return suspected, lines
 
 
 def _check_fix(target: Path, sources: list[Path], *, overwrite: bool) -> None:

@@ -1,5 +1,6 @@
 """``hfcls search``: a space of settings → many trainings → a table and a page → the best run."""
 
+import os
 from shlex import quote
 from typing import Any
 
@@ -53,6 +54,8 @@ def search_hyperparameters(values: dict[str, Any]) -> dict[str, Any]:
         UserError: bad input; see the message.
         KeyboardInterrupt: Ctrl-C; all is saved.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError("hfcls search starts its own processes: run it without a launcher, with --workers.")
     plan, values = _plan(values)
     from hfcls.search.best import check_data, keep_best
     from hfcls.search.page import write_page

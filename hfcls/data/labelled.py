@@ -1,7 +1,7 @@
 """The data of a run: read, aligned, checked, split; and what there is to say about it."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import blake2b
 from itertools import combinations
 from pathlib import Path
@@ -13,6 +13,7 @@ from datasets import Dataset, DatasetDict, Value
 from hfcls.arguments import DataArguments
 from hfcls.data.choices import map_classes
 from hfcls.data.content import fingerprint, image_keys, sample_keys
+from hfcls.data.corrections import GIVEN, Corrections, correct, describe_test, read_corrections, strata_of
 from hfcls.data.decode import MAX_PIXELS
 from hfcls.data.groups import groups_of
 from hfcls.data.kinds import read_path
@@ -48,6 +49,7 @@ class LabelledData:
         stream: the training images, where they are read piece by piece; `splits` then holds the others.
         max_image_pixels: of a stored image; what is larger counts as unreadable.
         hub: where on the Hub it came from, if it did.
+        corrections: which images were left out or relabelled.
     """
 
     splits: DatasetDict
@@ -58,6 +60,7 @@ class LabelledData:
     stream: "Stream | None" = None
     max_image_pixels: int = MAX_PIXELS
     hub: "HubData | None" = None
+    corrections: Corrections = field(default_factory=Corrections)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -65,6 +68,19 @@ class LabelledData:
         if self.stream is not None:
             return self.stream.class_names
         return tuple(next(iter(self.splits.values())).features["label"].names)
+
+    def corrected(self, *, exclude: str | None, relabel: str | None) -> "LabelledData":
+        """The same splits with images left out and relabelled.
+
+        Raises:
+            UserError: see `hfcls.data.corrections`.
+        """
+        corrections = read_corrections(self.splits, exclude=exclude, relabel=relabel)
+        splits, corrections, more = correct(dict(self.splits), corrections)
+        if "test" in splits:
+            more += describe_test(splits["test"], corrections, carved=False)
+        splits = _without_given(splits)
+        return replace(self, splits=DatasetDict(splits), notices=(*self.notices, *more), corrections=corrections)
 
     def summary(self) -> dict[str, Any]:
         """What ``data.json`` holds."""
@@ -91,8 +107,18 @@ class LabelledData:
             "overlap": _overlap(digests),
             **({} if self.stream is None else {"stream": {"source": self.stream.source, "fingerprint": None}}),
             "dropped": [asdict(entry) for entry in self.dropped],
+            **({"corrections": self._corrections()} if self.corrections else {}),
             "notices": list(self.notices),
         }
+
+    def _corrections(self) -> dict[str, dict[str, int]]:
+        """How many images were left out of each given split, and relabelled in each that there is now."""
+        relabelled = {
+            split: sum(sample_id in self.corrections.labels for sample_id in texts_of(data, "id"))
+            for split, data in self.splits.items()
+        }
+        found = {"excluded": self.corrections.left_out, "relabelled": relabelled}
+        return {what: {split: n for split, n in counts.items() if n} for what, counts in found.items()}
 
 
 def load_data(
@@ -130,6 +156,9 @@ def load_data(
     notices += _leaks(splits)  # of the data as given: carving would move some of its copies elsewhere
     _carve_missing(splits, origins, arguments, splits_needed)
     _limit(splits, origins, arguments)
+    if "test" in splits:
+        notices += describe_test(splits["test"], raw.corrections, carved=origins["test"] != "given")
+    splits = _without_given(splits)
     ordered = {split: splits[split] for split in SPLITS if split in splits}
     return LabelledData(
         DatasetDict(ordered),
@@ -140,6 +169,7 @@ def load_data(
         stream,
         arguments.max_image_pixels,
         raw.hub,
+        raw.corrections,
     )
 
 
@@ -189,7 +219,10 @@ def _carve_missing(
             continue
         train = splits["train"]
         groups, keys = groups_of(train), image_keys(texts_of(train, "digest"))
-        stays, goes = carve(keys, labels_of(train), fraction, seed=arguments.split_seed, stream=number, groups=groups)
+        for labels in strata_of(train):
+            stays, goes = carve(keys, labels, fraction, seed=arguments.split_seed, stream=number, groups=groups)
+            if set(labels_of(train)[goes]) <= set(labels_of(train)[stays]):
+                break
         splits["train"], splits[split] = train.select(stays), train.select(goes)
         how = "stratified" if groups is None else "stratified, groups kept together"
         share = fraction if groups is None else len(goes) / len(train)
@@ -210,7 +243,10 @@ def _limit(splits: dict[str, Dataset], origins: dict[str, str], arguments: DataA
                     f"--{flag} is {most}, but train has {present} classes: expected at least one image of each."
                 )
             keys = image_keys(texts_of(data, "digest"))
-            chosen = limit(keys, labels_of(data), most, seed=arguments.split_seed, stream=LIMIT_STREAM)
+            for labels in strata_of(data):
+                chosen = limit(keys, labels, most, seed=arguments.split_seed, stream=LIMIT_STREAM)
+                if len(np.unique(labels_of(data)[chosen])) == min(present, most):
+                    break
             origins[split] += f"; {len(chosen)} of its {len(data)} images (--{flag})"
             if most < present:
                 origins[split] += f", {present - most} of its {present} classes without one"
@@ -234,9 +270,13 @@ def _fraction(split: str, given: float | None, default: float, splits: dict[str,
 def _with_keys(data: Dataset, digests: list[bytes]) -> Dataset:
     names = data.features["label"].names
     keys = sample_keys(digests, [names[label] for label in labels_of(data)])
-    columns = [name for name in ("id", "image", "label", "group") if name in data.column_names]
+    columns = [name for name in ("id", "image", "label", "group", GIVEN) if name in data.column_names]
     data = set_column(data.select_columns(columns), "digest", digests, Value("binary"))
     return set_column(data, "key", keys, Value("uint64"))
+
+
+def _without_given(splits: dict[str, Dataset]) -> dict[str, Dataset]:
+    return {s: data.remove_columns(GIVEN) if GIVEN in data.column_names else data for s, data in splits.items()}
 
 
 def _overlap(digests: dict[str, list[bytes]]) -> dict[str, int]:

@@ -1,12 +1,13 @@
 """From the data flags to splits of images, whatever they came in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from datasets import Dataset
 
 from hfcls.arguments import DataArguments
 from hfcls.data.choices import choose_samples, map_classes, read_class_mapping
+from hfcls.data.corrections import Corrections, correct, read_corrections
 from hfcls.data.digits import read_digits
 from hfcls.data.groups import group_by_pattern
 from hfcls.data.hub import HubData, find_hub_data
@@ -27,34 +28,41 @@ class RawData:
         notices: what was left out or looks odd, for the user.
         source: in words, where all of it came from.
         hub: where on the Hub, if it came from there.
+        corrections: what was left out and relabelled; a split with new labels has the column ``given``.
     """
 
     splits: dict[str, Dataset]
     notices: tuple[str, ...]
     source: str
     hub: HubData | None = None
+    corrections: Corrections = field(default_factory=Corrections)
 
 
 def read_data(arguments: DataArguments) -> RawData:
-    """Reads what the flags name, and applies the user's own list of samples, classes and groups.
+    """Reads what the flags name, and applies the user's own lists: samples, classes, corrections, groups.
+
+    Corrections come last but for groups, so that the labels of neither a list of samples nor a mapping undo them.
 
     Raises:
         UserError: the flags contradict each other, or the data is not as they say.
     """
     reading, source = _read(arguments)
     splits, notices = reading.splits, list(reading.notices)
+    corrections = read_corrections(splits, exclude=arguments.exclude, relabel=arguments.relabel)
     if arguments.samples:
         splits, more = choose_samples(splits, arguments.samples)
         notices += more
     if arguments.class_mapping:
         splits, more = map_classes(splits, read_class_mapping(arguments.class_mapping), arguments.class_mapping)
         notices += more
+    splits, corrections, more = correct(splits, corrections)
+    notices += more
     if arguments.group_pattern:
         if arguments.group_column_name:
             raise UserError("--group_pattern and --group_column_name both say what the groups are: give one of them.")
         splits = group_by_pattern(splits, arguments.group_pattern)
     ordered = {split: splits[split] for split in SPLITS if split in splits}
-    return RawData(ordered, tuple(notices), source, reading.hub)
+    return RawData(ordered, tuple(notices), source, reading.hub, corrections)
 
 
 def _read(arguments: DataArguments) -> tuple[Reading, str]:

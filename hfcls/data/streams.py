@@ -37,7 +37,7 @@ BUFFER_SIZE = 1000
 _FEATURES = Features({"id": Value("string"), "image": Image(decode=False), "label": Value("string")})
 _LABEL_BAR: dict[str, Any] = {"desc": "Reading labels", "unit": "image", "leave": False, "disable": None}
 _WITHOUT_EFFECT = (
-    *("samples", "group_column_name", "group_pattern", "max_train_samples", "image_dir"),
+    *("samples", "exclude", "relabel", "group_column_name", "group_pattern", "max_train_samples", "image_dir"),
     *("validation_fraction", "test_fraction"),
 )
 

@@ -6,10 +6,15 @@ from typing import Any
 import numpy as np
 
 from hfcls.errors import UserError
-from hfcls.metrics.comparison import Difference, compute_difference, compute_mcnemar
+from hfcls.metrics.comparison import Difference, compute_difference, compute_mcnemar, compute_share_difference
 from hfcls.metrics.samples import Samples
 from hfcls.metrics.wilson import wilson_interval
 from hfcls.structures import Predictions
+
+# Images that are named because the two differ most on them.
+MOST_DIFFER = 24
+# Probabilities that differ by less are the same but for rounding.
+_SAME = 1e-6
 
 
 def compare_predictions(first: Predictions, second: Predictions, *, names: tuple[str, str]) -> dict[str, Any]:
@@ -21,14 +26,19 @@ def compare_predictions(first: Predictions, second: Predictions, *, names: tuple
 
     Returns:
         ``n``; ``accuracy`` and ``log_loss`` (each with ``first``, ``second`` and the ``difference`` of the second from
-        the first with ``low`` and ``high``, paired bootstrap), ``mcnemar`` (``only_first``, ``only_second``,
-        ``p_value``), ``per_class`` (a list: ``class_name``, ``n``, and the recall as above), ``sentence``.
+        the first with ``low`` and ``high``, paired bootstrap), ``mcnemar`` (see `McNemar`), ``per_class`` (a list:
+        ``class_name``, ``n``, and the recall as above, with Bonett and Price's interval), ``differ`` (the images on
+        whose true class they differ most: ``id``, ``class_name``, and of ``first`` and ``second`` the ``answer``, its
+        ``confidence``, whether it is ``right``, and the ``true_probability``), ``sentence``.
 
     Raises:
-        UserError: the images or the classes differ.
+        UserError: the images or the classes differ, or there is nothing to compare.
     """
     second = _aligned(first, second, names)
     one, other = Samples(first), Samples(second)
+    for name, samples in zip(names, (one, other), strict=True):
+        if samples.unusable:
+            raise UserError(f"{name} cannot be compared: {samples.unusable}.")
     mcnemar = compute_mcnemar(one.correct, other.correct)
     accuracy = compute_difference(one.correct, other.correct)
     per_class = []
@@ -36,7 +46,7 @@ def compare_predictions(first: Predictions, second: Predictions, *, names: tuple
         rows = one.labels == index
         if rows.any():
             per_class.append(
-                {"class_name": class_name, "n": int(rows.sum()), **_pair(one.correct[rows], other.correct[rows])}
+                {"class_name": class_name, "n": int(rows.sum()), **_shares(one.correct[rows], other.correct[rows])}
             )
     return {
         "first": names[0],
@@ -46,6 +56,7 @@ def compare_predictions(first: Predictions, second: Predictions, *, names: tuple
         "log_loss": _pair(one.softmax.log_loss, other.softmax.log_loss),
         "mcnemar": vars(mcnemar),
         "per_class": per_class,
+        "differ": _differ(first.known, one, other),
         "sentence": _sentence(names, accuracy, mcnemar.p_value),
     }
 
@@ -94,8 +105,39 @@ def _aligned(first: Predictions, second: Predictions, names: tuple[str, str]) ->
     return Predictions(second.logits[rows][:, columns], labels, first.ids, first.class_names)
 
 
+def _differ(known: Predictions, first: Samples, second: Samples) -> list[dict[str, Any]]:
+    """The images to which the two give the most different probabilities of being what they are."""
+    true = [np.exp(-one.softmax.log_loss) for one in (first, second)]
+    gap = np.abs(true[1] - true[0])
+    rows = np.argsort(-gap, kind="stable")[:MOST_DIFFER]
+    names = known.class_names
+
+    def told(samples: Samples, probability: np.ndarray, row: int) -> dict[str, Any]:
+        answer, confidence = names[samples.predicted[row]], float(samples.confidence[row])
+        right = bool(samples.correct[row])
+        return {"answer": answer, "right": right, "confidence": confidence, "true_probability": float(probability[row])}
+
+    return [
+        {
+            "id": known.ids[row],
+            "class_name": names[first.labels[row]],
+            "first": told(first, true[0], row),
+            "second": told(second, true[1], row),
+        }
+        for row in rows.tolist()
+        if gap[row] > _SAME
+    ]
+
+
 def _pair(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
-    difference = compute_difference(first, second)
+    return _told(first, second, compute_difference(first, second))
+
+
+def _shares(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
+    return _told(first, second, compute_share_difference(first, second))
+
+
+def _told(first: np.ndarray, second: np.ndarray, difference: Difference) -> dict[str, float]:
     return {
         "first": float(np.mean(first)),
         "second": float(np.mean(second)),

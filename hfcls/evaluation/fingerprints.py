@@ -3,6 +3,7 @@
 import json
 import os
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,19 @@ def classifier_digest(classifier: Any) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
+
+
+def dataset_digest(dataset: Any) -> str:
+    """Of the ids, the labels and the contents of a split that is ready for a network, in their order."""
+    digest = blake2b("\0".join(dataset.ids).encode("utf-8", "surrogatepass"), digest_size=16)
+    digest.update(np.ascontiguousarray(dataset.labels).tobytes())
+    digest.update(np.ascontiguousarray(dataset.keys).tobytes())
+    return digest.hexdigest()
+
+
+def file_digest(file: Path) -> str:
+    """Of the bytes of a file."""
+    return blake2b(file.read_bytes(), digest_size=16).hexdigest()
 
 
 def ids_digest(data: Dataset) -> str:

@@ -35,6 +35,7 @@ def save_report(
     pictures: Pictures | None = None,
     explain: Explain | None = None,
     figures: Sequence[str] = (),
+    suite: Path | None = None,
 ) -> Path:
     """Writes the report of a run.
 
@@ -46,6 +47,7 @@ def save_report(
         explain: from images and class indices to pictures of where the model looked, or to reasons why there is none,
             such as `hfcls.explain.report_pictures.report_overlays`; asked for the mistakes that are shown.
         figures: formats, ``"svg"`` and ``"png"``, in which the figures are written to `run_dir/report/figures` as well.
+        suite: the page on how far to trust the model, which the report then leads to; it lies below `run_dir`.
 
     Returns:
         The page, `run_dir/report/index.html`.
@@ -58,7 +60,8 @@ def save_report(
     run = read_run(Path(run_dir), pictures, explain=explain)
     sections = build_sections(run)
     page = run.directory / "report" / "index.html"
-    write_text(page, render_report(run, sections))
+    link = "" if suite is None else f"../{suite.relative_to(run.directory).as_posix()}"
+    write_text(page, render_report(run, sections, suite=link))
     _write_figures(page.with_name("figures"), sections, formats=figures)
     return page
 
@@ -69,8 +72,8 @@ def build_sections(run: MeasuredRun) -> list[Shown]:
     return [Shown(name, title, part) for name, title, part in built if part is not None]
 
 
-def render_report(run: MeasuredRun, sections: Sequence[Shown]) -> str:
-    """The page of `save_report` as text."""
+def render_report(run: MeasuredRun, sections: Sequence[Shown], *, suite: str = "") -> str:
+    """The page of `save_report` as text; `suite` is an address of the page on how far to trust the model."""
     context = {
         "name": run.name,
         "split": run.split,
@@ -78,6 +81,7 @@ def render_report(run: MeasuredRun, sections: Sequence[Shown]) -> str:
         "classes": len(run.labels),
         "interval": describe_interval(run.measured.get("interval") or {}),
         "tta": run.measured.get("tta"),
+        "suite": suite,
         "cards": build_cards(run),
         "highlights": find_highlights(run),
         "sections": [(shown.id, shown.title, True) for shown in sections],

@@ -1,5 +1,6 @@
 """What an evaluation learns and says of trust: calibration, groups, and a copy of the model that is calibrated."""
 
+import json
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
@@ -60,6 +61,8 @@ def trusted_figures(
     predictions: Predictions,
     arguments: EvaluateArguments,
     parts: Sequence[str] | None = None,
+    *,
+    data: str = "",
 ) -> dict[str, Any]:
     """Learns what was asked for, and measures what is known by now.
 
@@ -69,16 +72,18 @@ def trusted_figures(
         predictions: of the split.
         arguments: what was asked for.
         parts: of each sample the value in the column that ``--by`` names.
+        data: fingerprint of the split.
 
     Returns:
-        ``trust`` where the model has a calibration that was learned elsewhere, ``by`` where parts were asked for.
+        ``trust`` where the model has a calibration that was learned from other images, ``by`` where parts were asked
+        for.
     """
     found: dict[str, Any] = {}
     if arguments.calibrate:
-        learn_trust(directory, predictions, split=arguments.split, scaling=arguments.calibrate)
+        learn_trust(directory, predictions, split=arguments.split, scaling=arguments.calibrate, data=data)
     trust = load_trust(directory, predictions.class_names)
-    elsewhere = trust is not None and arguments.tta == "none" and trust.split != arguments.split
-    if trust is not None and elsewhere and np.isfinite(predictions.known.logits).all():
+    elsewhere = trust is not None and not trust.is_learned_from(data, split=arguments.split)
+    if trust is not None and elsewhere and arguments.tta == "none" and np.isfinite(predictions.known.logits).all():
         found["trust"] = measure_trust(predictions, trust)
     if arguments.folded_dir:
         assert trust is not None  # see check_known_trust
@@ -88,7 +93,9 @@ def trusted_figures(
     return found
 
 
-def learn_trust(directory: Path, predictions: Predictions, *, split: str, scaling: str = "temperature") -> Trust:
+def learn_trust(
+    directory: Path, predictions: Predictions, *, split: str, scaling: str = "temperature", data: str = ""
+) -> Trust:
     """Fits ``calibration.json`` on predictions, and keeps it beside the model.
 
     Raises:
@@ -101,7 +108,7 @@ def learn_trust(directory: Path, predictions: Predictions, *, split: str, scalin
         )
     if not np.isfinite(predictions.known.logits).all():
         raise UserError("Some of the model's outputs are not numbers: there is nothing to learn from them.")
-    trust = fit_trust(predictions, split=split, draws=draws_of(predictions.ids), scaling=scaling)
+    trust = fit_trust(predictions, split=split, draws=draws_of(predictions.ids), scaling=scaling, data=data)
     trust.save(directory)
     return trust
 
@@ -121,11 +128,25 @@ def learn_and_measure_trust(run_dir: Path, measured: dict[str, Any]) -> None:
     validation = Predictions.load(files["validation"])
     if not np.isfinite(validation.logits).all():
         return
-    trust = learn_trust(run_dir, validation, split="validation")
-    if "test" in measured:
+    learn_trust(run_dir, validation, split="validation", data=fingerprint_of(_summary(run_dir), "validation"))
+    # As it is kept, to the last bit: whoever has the file finds the same figures.
+    trust = load_trust(run_dir, validation.class_names)
+    if "test" in measured and trust is not None:
         test = Predictions.load(files["test"])
         if len(test.known) and np.isfinite(test.logits).all():
             measured["test"]["trust"] = measure_trust(test, trust)
+
+
+def fingerprint_of(summary: dict[str, Any], split: str) -> str:
+    """Of a split's images and labels, by what ``data.json`` holds; empty where it is not known, as of a stream."""
+    found = (summary.get("splits") or {}).get(split) or {}
+    return str(found.get("fingerprint") or "")
+
+
+def _summary(run_dir: Path) -> dict[str, Any]:
+    file = run_dir / "data.json"
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return found
 
 
 def save_folded(classifier: Classifier, trust: Trust, place: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 # Flags whose values are places.
 PLACE_FLAGS = (
     *("train_dir", "validation_dir", "test_dir", "image_dir", "dataset_name", "model_name_or_path", "weights"),
-    *("class_mapping", "samples", "class_weight", "output_dir"),
+    *("class_mapping", "samples", "exclude", "relabel", "class_weight", "output_dir"),
 )
 _SAYING_NOTHING = frozenset(("train", "training", "validation", "valid", "val", "test", "data", "images"))
 # A folder in one of these is called after a person.

@@ -10,11 +10,12 @@ from hfcls.inspection.images import Images
 from hfcls.inspection.scan import Facts
 
 
-def find_all(images: Images, facts: Facts, notices: Sequence[str]) -> list[Finding]:
+def find_all(images: Images, facts: Facts, notices: Sequence[str], more: Sequence[Finding] = ()) -> list[Finding]:
     """Everything that is odd, the gravest first.
 
     Args:
         notices: what the reader of the data had to say.
+        more: what classifiers had to say of the images.
     """
     findings = [
         *check_readable(images, facts),
@@ -25,6 +26,7 @@ def find_all(images: Images, facts: Facts, notices: Sequence[str]) -> list[Findi
         *check_looks(images, facts),
         *check_sizes(images, facts),
         *check_modes(images, facts),
+        *more,
     ]
     if notices:
         findings.append(

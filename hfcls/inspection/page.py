@@ -39,6 +39,7 @@ def save_page(
     source: str,
     max_pixels: int,
     augmented: "Augmented | None" = None,
+    suspects: str = "",
     quiet: bool = False,
 ) -> None:
     """Writes the page.
@@ -48,6 +49,7 @@ def save_page(
         source: in words, where it came from.
         max_pixels: of an image that is read.
         augmented: images and their augmented selves, where they are to be shown.
+        suspects: what stands on the page of suspects beside this one; empty where there is none.
         quiet: show no progress.
     """
     shown = [_chosen_groups(finding) for finding in findings]
@@ -63,6 +65,7 @@ def save_page(
     context = {
         "name": name,
         "source": source,
+        "suspects": suspects,
         "verdict": verdict(findings),
         "severity": "error" if errors else "warning" if warnings else "note",
         "cards": [

@@ -10,15 +10,17 @@ from hfcls.metrics.bootstrap import CONFIDENCE
 
 @dataclass(frozen=True)
 class McNemar:
-    """Images that only one of two classifiers names right.
+    """Which of two classifiers name an image right, over all images.
 
     Attributes:
-        only_first, only_second: how many.
-        p_value: of the hypothesis that both are as likely; exact.
+        both_right, only_first, only_second, both_wrong: how many images.
+        p_value: of the hypothesis that being the only right one is as likely for both; exact.
     """
 
+    both_right: int
     only_first: int
     only_second: int
+    both_wrong: int
     p_value: float
 
 
@@ -50,7 +52,25 @@ def compute_mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     n = only_first + only_second
     p_value = float(binomtest(only_first, n).pvalue) if n else 1.0
-    return McNemar(only_first, only_second, p_value)
+    return McNemar(int((first & second).sum()), only_first, only_second, int((~first & ~second).sum()), p_value)
+
+
+def compute_share_difference(first: np.ndarray, second: np.ndarray) -> Difference:
+    """The share of True in the second less that in the first, with an interval that holds for a handful of images.
+
+    A bootstrap of few images, all of them alike, would be sure of what it cannot know. Bonett and Price 2012, Adjusted
+    Wald confidence interval for a difference of binomial proportions based on paired data, J. Educational and
+    Behavioral Statistics 37.
+
+    Args:
+        first, second: bool (N,), of the same images.
+    """
+    n, z = len(first), 1.959963984540054
+    only_first, only_second = ((int(part.sum()) + 1) / (n + 2) for part in (first & ~second, second & ~first))
+    middle = only_second - only_first
+    half = z * np.sqrt((only_first + only_second - middle**2) / (n + 2))
+    value = float(np.mean(second)) - float(np.mean(first))
+    return Difference(value, float(max(middle - half, -1.0)), float(min(middle + half, 1.0)))
 
 
 def compute_difference(first: np.ndarray, second: np.ndarray, *, resamples: int = 1000, seed: int = 0) -> Difference:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
+from filelock import FileLock
 
 from hfcls.arguments import TRAIN_ARGUMENTS, DataArguments, only
 from hfcls.data.batches import BatchCollator, ImageDataset
@@ -61,10 +62,18 @@ def keep_best(study: SearchStudy, say: Callable[[str], None]) -> dict[str, Any] 
     plan, best = study.plan, study.best()
     if best is None:
         return None
+    with study.alone():
+        study.tidy()
+    with FileLock(plan.folder / "best.lock"):
+        return _bring_up_to_date(plan, best, say)
+
+
+def _bring_up_to_date(plan: Plan, best: Any, say: Callable[[str], None]) -> dict[str, Any]:
     place = plan.folder / BEST
     before = read_record(plan.folder).get("kept") or {}
     if is_run(place) and before.get("trial") == best.number + 1 and bool(before.get("refit")) == plan.refit:
-        return before
+        found: dict[str, Any] = before
+        return found
     aside = plan.folder / f".{BEST}-{'refit-' if plan.refit else ''}{best.number + 1:04d}"
     refit = _refit(plan, best, aside, say) if plan.refit else None
     if refit is None:
@@ -120,7 +129,11 @@ def _sample_list(loaded: LabelledData) -> str:
 
 
 def _measure_test(run_dir: Path) -> dict[str, Any] | None:
-    """Measures a run on its own test split and writes that, and the report, into it; None where it has none."""
+    """Measures a run on its own test split and writes that, and the report, into it.
+
+    Returns:
+        The number of images and the first figures; None where it has no test split.
+    """
     settings = read_settings(run_dir)
     loaded, _ = load_own_data(str(run_dir), run_dir, {}, split="test")
     if "test" not in loaded.splits:
@@ -155,4 +168,4 @@ def _measure_test(run_dir: Path) -> dict[str, Any] | None:
     write_json(run_dir / "all_results.json", {**everything, **flat})
     write_json(run_dir / "metrics.json", content)
     save_report(run_dir, pictures=Pictures(data, max_pixels=loaded.max_image_pixels))
-    return measured
+    return {"n": measured["n"], "headline": measured["headline"]}

@@ -48,7 +48,7 @@ def plot_history(plan: Plan, rows: Sequence[dict[str, Any]]) -> str:
     if best is not None:
         line.append(f"L{frame.px(most + 0.5):.1f} {frame.py(_clip(best, ticks)):.1f}")
         parts.append(f'<path d="{"".join(line)}" style="fill:none;stroke:var(--warm);stroke-width:2"/>')
-    parts += [_mark(frame, row["number"], row, ticks) for row in rows]
+    parts += [_mark(frame, row["number"], row, ticks, hollow=plan.startup > 0) for row in rows]
     x = WIDTH - RIGHT - 60
     parts.append(f'<line x1="{x - 24}" y1="9" x2="{x - 6}" y2="9" style="stroke:var(--warm);stroke-width:2"/>')
     parts.append(draw_text(x, 13, "best so far"))
@@ -75,20 +75,20 @@ def plot_dimension(plan: Plan, dimension: Dimension, rows: Sequence[dict[str, An
             column = (x, row["number"] % 7)
             seen[column] = seen.get(column, 0) + 1
             x += (row["number"] % 7 - 3) * 0.05
-        parts.append(_mark(frame, x, row, ticks))
+        parts.append(_mark(frame, x, row, ticks, hollow=plan.startup > 0))
     told = f"validation {plan.metric} by {dimension.name}, {len(rows)} trials."
     return wrap_svg(f"by-{dimension.name}", f"{dimension.name} and {plan.metric}", told, "".join(parts))
 
 
 def plot_importances(shares: dict[str, float]) -> str:
     """Bars, the largest first."""
-    height, left = 26 * len(shares) + 8, 190
-    width = 560
+    height, left = 26 * len(shares) + 8, 160
+    width = 440
     parts = []
     for at, (name, share) in enumerate(sorted(shares.items(), key=lambda pair: -pair[1])):
         y = 26 * at + 6
         length = max(share, 0) * (width - left - 60)
-        parts.append(draw_text(left - 10, y + 13, shorten(name, 26), anchor="end", tip=name))
+        parts.append(draw_text(left - 10, y + 13, shorten(name, 22), anchor="end", tip=name))
         parts.append(f'<rect x="{left}" y="{y}" width="{length:.1f}" height="17" rx="2" style="fill:var(--accent)"/>')
         parts.append(draw_text(left + length + 6, y + 13, f"{100 * share:.0f} %"))
     told = ", ".join(f"{name} {share:.2f}" for name, share in shares.items())
@@ -98,11 +98,11 @@ def plot_importances(shares: dict[str, float]) -> str:
 def plot_parallel(plan: Plan, rows: Sequence[dict[str, Any]]) -> str:
     """A line for each trial across an axis for each setting and one for the value."""
     axes = plan.space.dimensions
-    gap, top, bottom = 130, 40, 250
-    width = gap * len(axes) + 110
+    gap, top, bottom = 150, 40, 250
+    width = gap * len(axes) + 130
     low, high = _value_range(plan, rows)
     ticks = compute_ticks(low, high)
-    spots = [40 + gap * at for at in range(len(axes) + 1)]
+    spots = [66 + gap * at for at in range(len(axes) + 1)]
 
     def height_of(share: float) -> float:
         return bottom - share * (bottom - top)
@@ -126,7 +126,7 @@ def plot_parallel(plan: Plan, rows: Sequence[dict[str, Any]]) -> str:
     for x, one in zip(spots, axes, strict=False):
         _, labels, (start, end) = _axis(one)
         parts += _vertical(x, [(height_of((at - start) / (end - start)), text) for at, text in labels.items()])
-        parts.append(draw_text(x, 14, shorten(one.name, 18), anchor="start" if x < 60 else "middle", tip=one.name))
+        parts.append(draw_text(x, 14, shorten(one.name, 18), anchor="middle", tip=one.name))
     shares = [(tick - ticks[0]) / (ticks[-1] - ticks[0]) for tick in ticks]
     parts += _vertical(spots[-1], [(height_of(s), f"{t:.4g}") for s, t in zip(shares, ticks, strict=True)])
     parts.append(draw_text(spots[-1], 14, plan.metric, anchor="middle", style="font-weight:600"))
@@ -188,7 +188,7 @@ def _clip(value: float, ticks: Sequence[float]) -> float:
     return min(max(value, ticks[0]), ticks[-1])
 
 
-def _mark(frame: Frame, x: float, row: dict[str, Any], ticks: Sequence[float]) -> str:
+def _mark(frame: Frame, x: float, row: dict[str, Any], ticks: Sequence[float], *, hollow: bool) -> str:
     """A dot for a trial that came to its end, a cross for a pruned one, a triangle at the foot for a failed one."""
     value = row["value"] if row["value"] is not None else row["reached"]
     across = frame.px(x)
@@ -203,6 +203,6 @@ def _mark(frame: Frame, x: float, row: dict[str, Any], ticks: Sequence[float]) -
     if row["state"] != "complete":
         path = f"M{across - 3:.1f} {y - 3:.1f} l6 6 m0 -6 l-6 6"
         return f'<path d="{path}" style="stroke:var(--muted);stroke-width:1.5"><title>{escape(tip)}</title></path>'
-    fill = "var(--paper)" if row["drawn"] == RANDOM else "var(--accent)"
+    fill = "var(--paper)" if row["drawn"] == RANDOM and hollow else "var(--accent)"
     style = f"fill:{fill};stroke:var(--accent);stroke-width:1.5"
     return f'<circle cx="{across:.1f}" cy="{y:.1f}" r="3.5" style="{style}"><title>{escape(tip)}</title></circle>'

@@ -55,7 +55,7 @@ def write_page(study: SearchStudy) -> Path:
     context["sections"] = [
         ("found", "Best settings", best is not None),
         ("history", "History", bool(rows)),
-        ("matters", "What matters", bool(complete)),
+        ("matters", "Settings", bool(complete)),
         ("trials", "Trials", bool(rows)),
     ]
     page = plan.folder / PAGE
@@ -122,6 +122,8 @@ def _word(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, list):
         return " ".join(quote(str(item)) for item in value)
+    if isinstance(value, float) and value.is_integer():
+        return f"{value:.0f}"
     return quote(json.dumps(value) if isinstance(value, dict) else str(value))
 
 

@@ -226,7 +226,7 @@ class _JournalLock:
 
     def __init__(self, journal: Path):
         self._journal = journal
-        self._lock = FileLock(journal.with_name(journal.name + ".lock"))
+        self._lock = FileLock(journal.with_name("journal.lock"))
 
     def acquire(self) -> bool:
         """Waits for it."""

@@ -82,7 +82,7 @@ def _train(plan: Plan, claim: Claim, run_dir: Path) -> Outcome:
             _learn(plan, claim, run_dir)
         return _read_outcome(run_dir, plan.metric)
     except Pruned:
-        return Outcome("pruned", epochs=_reported(claim))
+        return Outcome("pruned", epochs=_reported(plan, claim))
     except (UserError, torch.OutOfMemoryError) as error:
         if isinstance(error.__context__, OSError) and error.__context__.errno in _DISK:
             raise
@@ -94,7 +94,7 @@ def _train(plan: Plan, claim: Claim, run_dir: Path) -> Outcome:
             raise
         write_text(run_dir / ERROR, traceback.format_exc())
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]} (see {ERROR})"
-    return Outcome("failed", epochs=_reported(claim), reason=reason)
+    return Outcome("failed", epochs=_reported(plan, claim), reason=reason)
 
 
 def _learn(plan: Plan, claim: Claim, run_dir: Path) -> None:
@@ -123,7 +123,9 @@ def _undefined(metric: str, figure: dict[str, Any]) -> str:
     return f"{metric} is undefined: {figure.get('reason') or 'it is not finite'}."
 
 
-def _reported(claim: Claim) -> float | None:
-    """The last evaluation."""
+def _reported(plan: Plan, claim: Claim) -> float | None:
+    """The epoch of the last evaluation; None where evaluations go by steps."""
+    if plan.fixed.get("eval_strategy", "epoch") != "epoch":
+        return None
     last = claim.trial.study._storage.get_trial(claim.trial._trial_id).last_step
     return None if last is None else float(last)

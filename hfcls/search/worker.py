@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -16,8 +15,11 @@ from hfcls.parsing import run_command
 from hfcls.search.plan import Plan
 from hfcls.search.study import Claim, Outcome, SearchStudy
 from hfcls.search.table import value_text, write_table
+from hfcls.training.side_by_side import become_worker
 
 Say = Callable[[str], None]
+# Then it is not the trials.
+_MOST_DEATHS = 10
 
 
 def work(plan: Plan, say: Say) -> None:
@@ -49,12 +51,13 @@ def run_workers(plan: Plan, say: Say) -> None:
         KeyboardInterrupt: Ctrl-C, once all have saved what they had.
     """
     study = SearchStudy(plan)
-    workers = _Workers(plan)
+    workers, deaths = _Workers(plan), 0
     try:
         while workers.alive():
             for code in workers.ended():
-                if code < 0 and not workers.stopping:
+                if code < 0 and not workers.stopping and deaths < _MOST_DEATHS:
                     say(f"note: A worker was ended by signal {-code}; another one takes its place.")
+                    deaths += 1
                     study.count_death()
                     workers.start()
                 elif code not in (0, 130):
@@ -117,18 +120,13 @@ class _Workers:
     def _on_signal(self, number: int, frame: Any) -> None:
         if self.stopping:
             raise KeyboardInterrupt("Stopped at once; the last checkpoints are whole.")
-        print("\nStopping after this step (Ctrl-C again: at once) ...", flush=True)
+        print("\nStopping all workers (Ctrl-C again: at once) ...", flush=True)
         self.stop()
 
 
 def _serve(plan: Plan) -> None:
     """A worker's life."""
-    if hasattr(os, "setpgrp"):
-        os.setpgrp()
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    become_worker()
     code = 1
     try:
         # The parent has the last word.
@@ -148,12 +146,6 @@ def _quietly(plan: Plan) -> int:
     return 0
 
 
-def _die_with(parent: Any) -> None:
-    """No worker outlives the command: trials would go on that no one asked for any more."""
-    wait([parent.sentinel])
-    os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
-
-
 def print_line(text: str) -> None:
     """To the screen at once."""
     print(text, flush=True)
@@ -168,7 +160,7 @@ def _line(study: SearchStudy, claim: Claim, outcome: Outcome) -> str:
     if outcome.state == "complete":
         came = f"{plan.metric} {outcome.value:.4f}"
     elif outcome.state == "pruned":
-        came = f"pruned after evaluation {outcome.epochs:g}"
+        came = "pruned" if outcome.epochs is None else f"pruned after epoch {outcome.epochs:g}"
     else:
         came = f"failed: {outcome.reason}"
     parts = [f"trial {claim.number + 1}{of}  {params}: {came}", f"{outcome.seconds:.1f} s"]

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from hfcls.escaping import spreadsheet_text
 from hfcls.files import write_json, write_text
 from hfcls.metrics import compute_metrics
 from hfcls.metrics.resampled import summarize_resampled
+from hfcls.models import build_ensemble, load_classifier, save_classifier
 from hfcls.structures import Predictions
 from hfcls.training.run_directory import is_run
 from hfcls.training.series import remove_checkpoints
@@ -31,10 +34,13 @@ from hfcls.training.side_by_side import work_side_by_side
 from hfcls.training.whole_run import train_whole
 
 # Data flags that the list of a fold takes the place of.
-_DEALT = ("test_fraction", "max_train_samples", "max_eval_samples", "max_test_samples", "streaming")
+_DEALT = (
+    *("test_fraction", "max_train_samples", "max_eval_samples", "max_test_samples", "streaming"),
+    *("class_mapping", "exclude", "relabel"),
+)
 # Of the values that a metric can have, where these are not 0 and 1.
 _ENDS = {"log_loss": (0.0, np.inf), "brier": (0.0, 2.0), "mcc": (-1.0, 1.0), "cohen_kappa": (-1.0, 1.0)}
-RESULTS, SPLIT = "crossval.json", "out_of_fold"
+RESULTS, SPLIT, ENSEMBLE = "crossval.json", "out_of_fold", "ensemble"
 
 
 @dataclass(frozen=True)
@@ -204,8 +210,38 @@ def fold_figures(fold: Fold) -> dict[str, Any]:
     return figures
 
 
-def gather(directory: Path, folds: Sequence[Fold], pool: Pool, arguments: CrossvalArguments) -> dict[str, Any]:
+def keep_ensemble(directory: Path, folds: Sequence[Fold]) -> dict[str, Any]:
+    """Saves the networks of the first repeat as one classifier.
+
+    Returns:
+        Where it lies below the directory, and how many networks it has.
+
+    Raises:
+        UserError: networks of this kind cannot be members of an ensemble.
+    """
+    place = directory / ENSEMBLE
+    own = [fold for fold in folds if fold.repeat == 1]
+    if not place.is_dir():
+        members = [load_classifier(str(fold.run_dir)) for fold in own]
+        aside = directory / f".{ENSEMBLE}.part"
+        shutil.rmtree(aside, ignore_errors=True)
+        save_classifier(build_ensemble(members, names=[fold.name for fold in own]), aside)
+        os.replace(aside, place)
+    return {"path": ENSEMBLE, "members": len(own)}
+
+
+def gather(
+    directory: Path,
+    folds: Sequence[Fold],
+    pool: Pool,
+    arguments: CrossvalArguments,
+    *,
+    ensemble: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """What the folds say together: out-of-fold predictions, ``crossval.json`` and, for the report, ``metrics.json``.
+
+    Args:
+        ensemble: from `keep_ensemble`.
 
     Returns:
         What ``crossval.json`` holds.
@@ -239,6 +275,7 @@ def gather(directory: Path, folds: Sequence[Fold], pool: Pool, arguments: Crossv
         "interval": {"confidence": 0.95, "method": "Student's t with the variance of Nadeau and Bengio (2003)"},
         "metrics": {name: _summarize(name, [row[name] for row in rows], arguments.folds) for name in names},
         "runs": rows,
+        **({} if ensemble is None else {"ensemble": ensemble}),
     }
     for repeat in range(1, arguments.repeats + 1):
         own = [fold for fold in folds if fold.repeat == repeat]

@@ -13,12 +13,13 @@ from hfcls.training.run_directory import read_data_summary, read_settings
 def load_own_data(
     model: str, directory: Path, values: dict[str, Any], *, split: str
 ) -> tuple[LabelledData, dict[str, Any]]:
-    """Loads the splits of a run again, as they were when it was trained.
+    """Loads the splits of a run again, as they were when it was trained; then what is wrong with them is mended.
 
     Args:
         model: as the user named it.
         directory: where the run lies here.
-        values: data flags that go before those of the run.
+        values: data flags that go before those of the run; ``exclude`` and ``relabel`` of other files than its own
+            change images of its splits and move none.
         split: what it is wanted for, for the message.
 
     Returns:
@@ -27,6 +28,11 @@ def load_own_data(
     Raises:
         UserError: the data lies elsewhere, or has changed.
     """
+    own = own_arguments(model, directory, {})
+    mended = {
+        name: values[name] for name in ("exclude", "relabel") if values.get(name) not in (None, getattr(own, name))
+    }
+    values = {name: value for name, value in values.items() if name not in mended}
     loaded = load_data(own_arguments(model, directory, values))
     summary = loaded.summary()
     before = read_data_summary(directory)
@@ -36,6 +42,9 @@ def load_own_data(
             f"{summary['fingerprint']}), so its {split} split may hold training images: restore the data, or name "
             "other data with --test_dir."
         )
+    if mended:
+        loaded = loaded.corrected(exclude=mended.get("exclude"), relabel=mended.get("relabel"))
+        summary = loaded.summary()
     return loaded, summary
 
 

@@ -29,7 +29,7 @@ _FREE = frozenset(
         *("trust_remote_code", "dataset_name", "train_dir", "validation_dir", "test_dir", "dataloader_num_workers"),
         # These show in the fingerprint of the data, where they matter.
         *("image_dir", "image_column_name", "label_column_name", "class_mapping", "samples", "on_bad_image"),
-        *("max_image_pixels", "max_train_samples", "max_eval_samples", "max_test_samples"),
+        *("exclude", "relabel", "max_image_pixels", "max_train_samples", "max_eval_samples", "max_test_samples"),
         *("group_column_name", "group_pattern"),
         *("dataloader_pin_memory", "accelerator_config", "dataloader_persistent_workers", "dataloader_prefetch_factor"),
     )

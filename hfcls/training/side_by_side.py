@@ -106,9 +106,7 @@ def _await_last_word(worker: _Worker) -> None:
 
 def _serve(connection: Connection, threads: int) -> None:
     """What a worker's process does."""
-    # Ctrl-C on the terminal goes to the first process, which tells the others once.
-    os.setpgid(0, 0)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    become_worker()
     os.environ["OMP_NUM_THREADS"] = str(threads)
     try:
         work = connection.recv()
@@ -128,8 +126,17 @@ def _answer(work: Work, job: Any) -> tuple[Any, UserError | KeyboardInterrupt | 
         return None, error
 
 
+def become_worker() -> None:
+    """Makes a process one that ends with the process that began it, and gets Ctrl-C from there alone, once."""
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a background shell switches off
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
 def _end_with_parent() -> None:
+    """No worker outlives the command: trainings would go on that no one asked for any more."""
     parent = parent_process()
     if parent is not None:
         wait([parent.sentinel])
-        os._exit(1)
+        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))

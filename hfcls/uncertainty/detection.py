@@ -4,6 +4,9 @@ import numpy as np
 
 # Of intervals.
 CONFIDENCE = 0.95
+# Samples of a kind from which on the bootstrap of an area can be trusted.
+FEW = 100
+_Z = 1.959963984540054
 
 
 def measure_detection(positive: np.ndarray, negative: np.ndarray) -> dict[str, float]:
@@ -55,6 +58,60 @@ def bootstrap_auroc(
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.percentile(areas, [tail, 100 - tail])
     return float(low), float(high)
+
+
+def auroc_interval(positive: np.ndarray, negative: np.ndarray, *, seed: int = 0) -> tuple[float, float]:
+    """The 95 % interval of the AUROC of `measure_detection`, also where one kind has few samples.
+
+    From ``FEW`` of each on by `bootstrap_auroc`. The bootstrap of fewer is far too sure near 1, where it never draws
+    what was not met with: then from the lower to the upper end of two intervals, of the logit of the area by
+    the variance of DeLong, DeLong, Clarke-Pearson 1988 (Biometrics 44), and by inverting a score test with that of
+    Hanley, McNeil 1982 (Radiology 143), of the area that is asked about, as Newcombe 2006 (Statistics in Medicine 25)
+    proposes. It holds the area more often than 95 % where the scores' tails are light.
+
+    Args:
+        positive, negative: scores (P,) and (N,).
+        seed: of the bootstrap's draws.
+    """
+    area, variance = _area(positive, negative)
+    if min(len(positive), len(negative)) >= FEW and 0 < area < 1:
+        return bootstrap_auroc(positive, negative, seed=seed)
+    low, high = _score_interval(area, len(positive), len(negative))
+    if 0 < area < 1 and variance > 0:
+        middle, half = np.log(area / (1 - area)), _Z * np.sqrt(variance) / (area * (1 - area))
+        ends = 1 / (1 + np.exp([half - middle, -half - middle]))
+        low, high = min(low, float(ends[0])), max(high, float(ends[1]))
+    return low, high
+
+
+def _area(positive: np.ndarray, negative: np.ndarray) -> tuple[float, float]:
+    """The area, and its variance by DeLong et al.; not a number with one sample of a kind."""
+    from scipy.stats import rankdata
+
+    p, n = len(positive), len(negative)
+    ranks = rankdata(np.concatenate([positive, negative]))
+    above = (ranks[:p] - rankdata(positive)) / n
+    below = 1 - (ranks[p:] - rankdata(negative)) / p
+    if min(p, n) < 2:
+        return float(above.mean()), 0.0
+    return float(above.mean()), float(above.var(ddof=1) / p + below.var(ddof=1) / n)
+
+
+def _score_interval(area: float, p: int, n: int) -> tuple[float, float]:
+    """All areas that the found one does not speak against: with a width where it is 0 or 1, too."""
+    from scipy.optimize import brentq
+
+    def beyond(true: float) -> float:
+        shares = (1 - true) / (2 - true), true / (1 + true)
+        # The exponential model has a direction; the one that gives more.
+        pairs = max((p - 1) * shares[0] + (n - 1) * shares[1], (n - 1) * shares[0] + (p - 1) * shares[1])
+        return float((area - true) ** 2 - _Z**2 * true * (1 - true) * (1 + pairs) / (p * n))
+
+    edge = 1e-9
+    inside = min(max(area, edge), 1 - edge)  # 0 and 1 would be solutions of no worth
+    low = float(brentq(beyond, edge, inside)) if area > edge and beyond(edge) > 0 else 0.0
+    high = float(brentq(beyond, inside, 1 - edge)) if area < 1 - edge and beyond(1 - edge) > 0 else 1.0
+    return low, high
 
 
 def threshold_95(known: np.ndarray) -> float:

@@ -72,6 +72,7 @@ class Trust:
         strange_from: above it an image is strange; 95 % of the images that it was learned from are not.
         curve: the risk of wrong answers by how many are given, of the scaled probabilities.
         folded: the scaling is in the weights already: logits are not scaled again.
+        data: fingerprint of the images and labels that it was learned from, as in ``data.json``; empty if unknown.
     """
 
     class_names: tuple[str, ...]
@@ -83,6 +84,16 @@ class Trust:
     strange_from: float
     curve: RiskCoverage
     folded: bool = False
+    data: str = ""
+
+    def is_learned_from(self, data: str, *, split: str) -> bool:
+        """Whether it was learned from these images, so that it cannot be measured on them.
+
+        Args:
+            data: their fingerprint; where either is not known, the name of the split must do.
+            split: where they are from.
+        """
+        return self.data == data if self.data and data else self.split == split
 
     def scaled(self, logits: np.ndarray) -> np.ndarray:
         """The logits (N, K) as they are to be read."""
@@ -122,6 +133,7 @@ class Trust:
         return {
             "split": self.split,
             "n": self.n,
+            "data": self.data,
             "class_names": list(self.class_names),
             "scaling": self.scaling.to_json(),
             "folded": self.folded,
@@ -159,6 +171,7 @@ def fit_trust(
     method: str = CONFORMAL_METHOD,
     coverage: float = COVERAGE,
     by_class: bool = False,
+    data: str = "",
 ) -> Trust:
     """Learns from the answers to images that the network did not learn from.
 
@@ -170,6 +183,7 @@ def fit_trust(
         method: a name of ``CONFORMAL``.
         coverage: how often the sets are to hold the true class, in (0, 1).
         by_class: each class is covered so often.
+        data: fingerprint of the images and labels.
 
     Raises:
         ValueError: there is no sample with a known label.
@@ -185,7 +199,7 @@ def fit_trust(
     curve = compute_risk_coverage(probabilities.max(axis=1), probabilities.argmax(axis=1) == known.labels)
     score = STRANGENESS if tells_energy(known.logits) else STRANGENESS_OF_PROBABILITIES
     trust = Trust(known.class_names, split, len(known), fitted, sets, score, 0.0, thin_out(curve, _POINTS))
-    return replace(trust, strange_from=threshold_95(trust._detector().score(Seen(scaled.logits))))
+    return replace(trust, data=data, strange_from=threshold_95(trust._detector().score(Seen(scaled.logits))))
 
 
 def load_trust(run_dir: Path, class_names: tuple[str, ...]) -> Trust | None:
@@ -211,6 +225,7 @@ def load_trust(run_dir: Path, class_names: tuple[str, ...]) -> Trust | None:
             float(strangers["threshold"]),
             RiskCoverage(*(np.array(abstaining[key], dtype=float) for key in ("threshold", "answered", "wrong"))),
             bool(content["folded"]),
+            str(content.get("data") or ""),
         )
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(f"{file} cannot be read: write it anew with `hfcls evaluate {run_dir} --calibrate`.") from None

@@ -56,7 +56,7 @@ class Runner:
         self.scratch = Path(self._folder.name)
         self.threads, self._timeout = threads, timeout
         paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
-        self._environment = os.environ | {
+        self.environment = os.environ | {
             **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads)),
             **{"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"},
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
@@ -76,7 +76,7 @@ class Runner:
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             start = time.perf_counter()
             process = subprocess.Popen(
-                [sys.executable, *command], stdout=out, stderr=err, env=self._environment, start_new_session=True
+                [sys.executable, *command], stdout=out, stderr=err, env=self.environment, start_new_session=True
             )
             timer = threading.Timer(self._timeout, os.killpg, (process.pid, signal.SIGKILL))
             timer.start()

@@ -1,6 +1,6 @@
 """Which strategy finds better settings in as many trials: Parzen estimators, a Gaussian process, or luck?
 
-    python scripts/benchmarks/search_strategies.py --trials 30 --seeds 5
+    python scripts/benchmarks/search_strategies.py --trials 30 --seeds 0 1 2 3 4 --output found.json
 
 The problem: LeNet-5 on 300 of the digits, 4 epochs, five dials; the log loss on the validation split, whose images
 are the same in all trials. A trial hangs on its settings alone, so that strategies differ by what they propose; they
@@ -32,7 +32,7 @@ from hfcls.search import STRATEGIES
 from hfcls.search.proposals import Proposals
 from hfcls.search.space import Dimension, Space
 from hfcls.training.fit import fit
-from hfcls.training.start import prepare_training
+from hfcls.training.start import cache_pixels, prepare_training
 
 SPACE = Space(
     (
@@ -53,26 +53,29 @@ DIVERGED = 2.0 * float(np.log(10))
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=30)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--strategies", nargs="*", default=["random", "tpe", "gp"])
-    parser.add_argument("--output")
+    parser.add_argument("--output", help="JSON of what was found; what is in there already is not measured again")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     data = load_data(DataArguments(dataset_name="digits", max_train_samples=300))
     gc.collect()
     gc.freeze()
-    found: dict[str, list[list[float]]] = {name: [] for name in arguments.strategies}
-    for name in arguments.strategies:
-        for seed in range(arguments.seeds):
+    place = Path(arguments.output) if arguments.output else None
+    found: dict[str, dict[str, list[float]]] = json.loads(place.read_text()) if place and place.exists() else {}
+    for seed in arguments.seeds:
+        for name in arguments.strategies:
+            if str(seed) in found.setdefault(name, {}):
+                continue
             start = time.perf_counter()
-            found[name].append(search(name, seed, arguments.trials, data))
+            found[name][str(seed)] = search(name, seed, arguments.trials, data)
             print(
-                f"seed {seed}  {name:<8} best {min(found[name][-1]):.4f}  {time.perf_counter() - start:.0f} s",
+                f"seed {seed}  {name:<8} best {min(found[name][str(seed)]):.4f}  {time.perf_counter() - start:.0f} s",
                 flush=True,
             )
-            if arguments.output:
-                Path(arguments.output).write_text(json.dumps(found))
+            if place:
+                place.write_text(json.dumps(found))
     report(found, arguments.trials)
 
 
@@ -96,7 +99,7 @@ def objective(params: dict, data) -> float:
             **{"architecture": "lenet5", "num_train_epochs": 4, "output_dir": folder, "disable_tqdm": True},
             **{"save_strategy": "no", "use_cpu": True, "bf16": False, "seed": 0, **params},
         }
-        start = prepare_training(values, data)
+        start = cache_pixels(prepare_training(values, data), None)
         try:
             result = fit(
                 start.classifier,
@@ -112,11 +115,15 @@ def objective(params: dict, data) -> float:
     return min(*losses, DIVERGED)
 
 
-def report(found: dict[str, list[list[float]]], trials: int) -> None:
+def report(found: dict[str, dict[str, list[float]]], trials: int) -> None:
     """A row for each strategy."""
     marks = sorted({min(10, trials), min(20, trials), trials})
     print("\nbest log loss after" + "".join(f"{mark:>10}" for mark in marks) + "    less than random, after all")
-    best = {name: np.minimum.accumulate(np.array(rows), axis=1) for name, rows in found.items()}
+    seeds = sorted(set.intersection(*(set(rows) for rows in found.values())))
+    best = {
+        name: np.minimum.accumulate(np.array([rows[seed] for seed in seeds]), axis=1) for name, rows in found.items()
+    }
+    print(f"{len(seeds)} seeds")
     for name, rows in best.items():
         cells = "".join(f"{rows[:, mark - 1].mean():10.4f}" for mark in marks)
         print(f"{name:<19}{cells}    {compare(best.get('random'), rows)}")

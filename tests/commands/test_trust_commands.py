@@ -1,7 +1,9 @@
 """What is learned of a model's answers, through the commands: train learns it, predict goes by it, evaluate tells."""
 
 import csv
+import html
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -168,6 +170,21 @@ def test_a_missing_or_damaged_file_is_one_sentence(run: Path, table: Path, capsy
     assert "learned from" in capsys.readouterr().err
 
 
+def test_only_the_very_images_that_it_was_learned_from_tell_nothing(run: Path, table: Path, tmp_path: Path):
+    """Learned from foreign images that were called test, it is measured on the run's own test split, not on them."""
+    lines = table.read_text().splitlines()
+    others = table.with_name("others.csv")
+    others.write_text("\n".join([lines[0], *lines[1::2]]))
+    foreign = {"model": str(run), "test_dir": str(others), "label_column_name": "label", "use_cpu": True}
+    learned = evaluate(foreign | {"calibrate": "temperature", "output_dir": str(tmp_path / "learned")})
+    own = evaluate({"model": str(run), "use_cpu": True, "output_dir": str(tmp_path / "own")})
+    again = evaluate(foreign | {"output_dir": str(tmp_path / "again")})
+    assert "trust" not in learned["splits"]["test"] and "trust" not in again["splits"]["test"]
+    assert own["splits"]["test"]["trust"]["learned_from"] == {"split": "test", "n": 90}
+    data = json.loads((tmp_path / "learned" / "data.json").read_text())["splits"]["test"]["fingerprint"]
+    assert json.loads((run / CALIBRATION).read_text())["data"] == data
+
+
 def test_resume_refuses_another_calibration(run: Path, table: Path, tmp_path: Path, monkeypatch, capsys):
     output = tmp_path / "answers.csv"
     asked = ["predict", str(run), *images_of(table), "--output", str(output), "--batch_size", "4", "--use_cpu"]
@@ -222,7 +239,7 @@ def test_a_folded_copy_is_calibrated_for_whoever_reads_it(run: Path, table: Path
     assert "already" in capsys.readouterr().err
 
 
-def test_two_models_are_compared_as_their_predictions_say(runs: tuple[Path, Path], table: Path, tmp_path: Path):
+def test_two_models_are_compared_as_their_predictions_say(runs: tuple[Path, Path], table: Path, tmp_path: Path, capsys):
     flags = ["--test_dir", str(table), "--label_column_name", "label", "--use_cpu", "--output_dir", str(tmp_path)]
     assert main(["evaluate", *map(str, runs), *flags]) == 0
     (found,) = json.loads((tmp_path / "comparison.json").read_text())["comparisons"]
@@ -238,6 +255,12 @@ def test_two_models_are_compared_as_their_predictions_say(runs: tuple[Path, Path
     assert found["log_loss"]["difference"] == pytest.approx(loss[1] - loss[0])
     red = first.labels == 2
     assert found["per_class"][2]["first"] == pytest.approx(right[0][red].mean())
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert f"comparison  {tmp_path / 'index.html'}" in capsys.readouterr().out
+    assert page.count("<img") == len(found["differ"]) > 0 and html.escape(found["sentence"]) in page
+    reports = re.findall(r'href="([^#"]+)"', page)
+    assert reports == [f"{place}/report/index.html" for place in ("1-first", "2-second")]
+    assert all((tmp_path / place).is_file() for place in reports)
 
 
 def test_other_images_or_labels_are_not_compared(runs: tuple[Path, Path], table: Path, tmp_path: Path, capsys):

@@ -1,6 +1,7 @@
 """The suite through the command: what it finds, what it costs, how it goes on."""
 
 import json
+import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from scipy.special import softmax
+from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
 import hfcls.models
@@ -21,7 +24,7 @@ from hfcls.evaluation.suite.step import Step
 from hfcls.evaluation.suite.stranger_sets import shuffle_patches
 from hfcls.structures import Predictions
 from hfcls.uncertainty.conformal import fit_conformal
-from hfcls.uncertainty.detection import bootstrap_auroc
+from hfcls.uncertainty.detection import auroc_interval, bootstrap_auroc
 from hfcls.uncertainty.scaling import fit_temperature
 from hfcls.uncertainty.trust import draws_of
 from tests.conftest import write_images
@@ -66,7 +69,7 @@ def read(place: Path) -> dict:
     return {file.stem: json.loads(file.read_text()) for file in (place / "suite").glob("*.json")}
 
 
-def test_every_step_costs_what_it_says_and_is_right(run: Path, strangers: Path, tmp_path: Path, monkeypatch):
+def test_every_step_costs_what_it_says_and_is_right(run: Path, strangers: Path, tmp_path: Path, monkeypatch, capsys):
     passed = 0
 
     def counting(*args, **kwargs):
@@ -132,6 +135,20 @@ def test_every_step_costs_what_it_says_and_is_right(run: Path, strangers: Path, 
     for title in ("Calibration", "Strange images", "10 passes with dropout", "far, n = 12, 1 unreadable"):
         assert title in page
     assert "<script" not in page and not (tmp_path / "suite" / "seen").exists()
+    for here, there in (("suite", "report"), ("report", "suite")):
+        assert f'href="../{there}/index.html"' in (tmp_path / here / "index.html").read_text(encoding="utf-8")
+
+    said = capsys.readouterr().out
+    surest = scaling.scale(predictions).probabilities.max(axis=1)
+    sure, passing = predictions.probabilities.max(axis=1), results["strangers"]["rows"][2]["figures"][0]["fpr95"]
+    assert results["strangers"]["rows"][2]["score"] == "energy"
+    for clause in (
+        f"it is {100 * sure.mean():.1f} % sure and right in {100 - 100 * wrong.mean():.1f}",
+        f"(scaled: {100 * surest.mean():.1f} % sure)",
+        f"hold the true one in {100 * row['coverage']:.1f} %",
+        f"finds out {100 - 100 * passing:.1f} % of the far strange images, at 5 % false alarms",
+    ):
+        assert clause in said and clause.replace(" %", "\u00a0%") in page
 
 
 def test_a_killed_suite_goes_on_and_ends_the_same(plain: Path, strangers: Path, tmp_path: Path, monkeypatch, capsys):
@@ -157,8 +174,12 @@ def test_a_killed_suite_goes_on_and_ends_the_same(plain: Path, strangers: Path, 
     with monkeypatch.context() as patch:
         for name, step in list(STEPS.items()):
             patch.setitem(STEPS, name, counted(step, name))
-        patch.setattr("hfcls.evaluation.suite.stranger_sets._Reader.__call__", stop)  # they were seen before
+        # All of these were seen before.
+        patch.setattr("hfcls.evaluation.suite.stranger_sets._Reader.__call__", stop)
+        patch.setattr("hfcls.evaluation.measure.measure_split", stop)
+        capsys.readouterr()
         assert main([*asked, str(tmp_path / "killed")]) == 0
+        assert "evaluated before with the same model and images" in capsys.readouterr().out
     assert again == ["sets", "features", "single", "dropout", "views", "laplace"]
     whole, killed = (
         {file.name: file.read_bytes() for file in (tmp_path / place / "suite").iterdir()}
@@ -175,6 +196,27 @@ def test_a_killed_suite_goes_on_and_ends_the_same(plain: Path, strangers: Path, 
             == 0
         )
     assert again == ["strangers", "features"]
+
+
+def test_predictions_of_other_weights_or_that_were_changed_are_made_anew(plain: Path, tmp_path: Path, capsys):
+    shutil.copytree(plain, tmp_path / "run")
+    asked = ["evaluate", str(tmp_path / "run"), "--suite", "quick", "--use_cpu", "--output_dir", str(tmp_path / "out")]
+    for change in (None, "predictions", "weights"):
+        if change == "predictions":
+            file = tmp_path / "out" / "predictions" / "test.parquet"
+            before = Predictions.load(file)
+            Predictions(before.logits[:, ::-1], before.labels, before.ids, before.class_names).save(file)
+        elif change == "weights":
+            weights = load_file(tmp_path / "run" / "model.safetensors")
+            save_file(
+                {k: v * 1.5 for k, v in weights.items()}, tmp_path / "run" / "model.safetensors", {"format": "pt"}
+            )
+        assert main(asked) == 0
+        assert "evaluated before" not in capsys.readouterr().out, change
+        if change == "predictions":
+            assert np.array_equal(Predictions.load(file).logits, before.logits)
+    assert main(asked) == 0
+    assert "evaluated before" in capsys.readouterr().out
 
 
 def test_without_a_validation_split_half_of_the_images_are_fitted_on(plain: Path, photos: Path, tmp_path: Path):
@@ -217,6 +259,40 @@ def test_every_patch_changes_its_place():
     assert not torch.equal(mixed, shuffle_patches(pixels, seed=1))
 
 
+def test_strangers_from_a_file_and_the_mean_of_those_of_a_kind(plain: Path, strangers: Path, tmp_path: Path):
+    """Every set of a kind counts the same (OpenOOD v1.5, arXiv:2306.09301)."""
+    other = write_images(tmp_path / "others", {"purple": 5})
+    (tmp_path / "trust.yaml").write_text(
+        f"suite: quick\nuse_cpu: true\nstrangers:\n- far={strangers}\n- near={other}\n- far={other / 'purple'}\n"
+    )
+    asked = ["evaluate", str(plain), "--config", str(tmp_path / "trust.yaml"), "--output_dir", str(tmp_path / "out")]
+    assert main(asked) == 0
+    result = read(tmp_path / "out")["strangers"]["result"]
+    assert [one["kind"] for one in result["sets"]] == ["far", "near", "far", "made", "made"]
+    for row in result["rows"]:
+        assert row["means"].keys() == {"far"}
+        for key in ("auroc", "fpr95"):
+            one, other = row["figures"][0][key], row["figures"][2][key]
+            assert row["means"]["far"][key] == pytest.approx((one + other) / 2)
+    page = (tmp_path / "out" / "suite" / "index.html").read_text(encoding="utf-8")
+    assert 'far, mean<span class="also">of 2 sets' in page and "near, mean" not in page
+
+
+@pytest.mark.parametrize(("few", "area"), [(20, 0.9), (20, 0.99), (30, 0.97), (50, 0.8), (50, 0.99)])
+@pytest.mark.parametrize("spread", [1.0, 2.0])
+def test_the_interval_of_an_auroc_of_few_strangers_holds(few: int, area: float, spread: float):
+    """400 draws of normal scores with a known area: an interval of 95 % misses no more than 9 % of them.
+
+    3.7 standard deviations of 400 draws are 4 points. Those of the bootstrap miss up to 40 %.
+    """
+    rng, held = np.random.default_rng(0), 0
+    middle = norm.ppf(area) * np.sqrt(1 + spread**2)
+    for _ in range(400):
+        low, high = auroc_interval(rng.normal(middle, spread, few), rng.normal(0, 1, 300))
+        held += low <= area <= high
+    assert held / 400 >= 0.91
+
+
 def test_the_interval_of_an_auroc():
     rng = np.random.default_rng(0)
     positive, negative = rng.normal(1, 1, 400).round(1), rng.normal(0, 1, 400).round(1)
@@ -226,3 +302,10 @@ def test_the_interval_of_an_auroc():
     assert low < value < high and high - low == pytest.approx(2 * 1.96 * 0.0155, rel=0.2)
     assert bootstrap_auroc(np.ones(5), np.zeros(5)) == (1, 1)
     assert bootstrap_auroc(np.ones(5), np.ones(5)) == (0.5, 0.5)
+    assert auroc_interval(positive, negative) == (low, high)
+    # All told apart, by hand: with 1 - t = z^2 (1 + 4 t / (1 + t) + 4 (1 - t) / (2 - t)) t / 25 for the lower end t.
+    low, high = auroc_interval(np.ones(5), np.zeros(5))
+    pairs = 4 * low / (1 + low) + 4 * (1 - low) / (2 - low)
+    assert high == 1 and 1 - low == pytest.approx(1.96**2 * (1 + pairs) * low / 25, rel=1e-3)
+    mirrored = auroc_interval(np.zeros(5), np.ones(5))
+    assert mirrored == pytest.approx((0, 1 - low))

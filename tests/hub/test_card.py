@@ -6,10 +6,12 @@ import shlex
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
+from scipy.special import logsumexp, softmax
 
 import hfcls
 from hfcls.arguments import CardArguments
@@ -25,10 +27,12 @@ from hfcls.hub.card.figures import (
     load_released_predictions,
     save_released_predictions,
 )
+from hfcls.hub.card.trust import TITLE
 from hfcls.metrics import compute_metrics
 from hfcls.structures import Predictions
+from hfcls.uncertainty.trust import draws_of, fit_trust, load_trust
 from tests.conftest import write_images
-from tests.evaluation.runs import make_predictions, write_run
+from tests.evaluation.runs import learn_trust, make_predictions, write_run
 from tests.hub.hubs import card_rules
 from tests.hub.runs import HOSTILE, card_run, finish_run
 
@@ -146,7 +150,7 @@ def test_names_in_alternatives_of_pictures(tmp_path: Path):
     text = build_card(card_run(tmp_path / "run", names), CardArguments()).text
     assert check_card(text) == []
     page = rendered(text)
-    assert "script" not in page.tags and page.tags.count("img") == 5
+    assert "script" not in page.tags and page.tags.count("img") == 6
     assert (
         "$" not in text.split("## How")[0].split("\n---\n")[1]
         and "$$" not in text.split("## Results")[1].split("## Data")[0]
@@ -188,13 +192,15 @@ def test_what_was_not_measured_is_left_out(tmp_path: Path):
 def test_figures_are_those_of_the_predictions(run: Path, tmp_path: Path):
     metrics = json.loads((run / "metrics.json").read_text())
     metrics["splits"] = {split: compute_metrics(one) for split, one in load_both(run).items()}
+    learn_trust(run, metrics)
     (run / "metrics.json").write_text(json.dumps(metrics))
     text = build_card(run, CardArguments()).text
     save_released_predictions(run, tmp_path / "predictions.parquet")
     figures = card_figures(text)
     assert len(figures) == len(dict(figures)) > 80
-    assert figures_of_predictions(load_released_predictions(tmp_path / "predictions.parquet")) == figures
-    for section in ("Results", "What it takes for what"):
+    released, trust = load_released_predictions(tmp_path / "predictions.parquet"), load_trust(run, tuple(NAMES))
+    assert figures_of_predictions(released, trust=trust) == figures != figures_of_predictions(released)
+    for section in ("Results", "What it takes for what", TITLE):
         # No figure stands where it is not looked for.
         rest = re.split(f"^## {section}$", text, flags=re.M)[1].split("\n## ")[0]
         # Titles of columns, by which the figures are named, and the attributes of pictures.
@@ -203,8 +209,50 @@ def test_figures_are_those_of_the_predictions(run: Path, tmp_path: Path):
         for printed in sorted(found, key=len, reverse=True):
             rest = rest.replace(printed, "", 1)
         assert not re.findall(r"\d", rest), rest
-    for before, after in (("**0.", "**1."), ("value: 0.", "value: 1."), (" of 400 ", " of 401 ")):
+    changes = (
+        ("**0.", "**1."),
+        ("value: 0.", "value: 1."),
+        (" of 400 ", " of 401 "),
+        ("surest 90 % ", "surest 90 % 1"),
+    )
+    for before, after in changes:
         assert before in text and card_figures(text.replace(before, after, 1)) != figures
+
+
+def test_trust_is_told_where_it_was_measured(run: Path):
+    """By hand, from the predictions and what is kept; never from a calibration that is no more."""
+    text = build_card(run, CardArguments()).text
+    section = re.split(f"^## {TITLE}$", text, flags=re.M)[1].split("\n## ")[0]
+    test, trust = load_both(run)["test"], load_trust(run, tuple(NAMES))
+    probabilities = softmax(test.logits / trust.scaling.temperature, axis=1)
+    order = np.argsort(-probabilities.max(axis=1), kind="stable")
+    wrong = (probabilities.argmax(axis=1) != test.labels)[order]
+    assert (
+        f"by one temperature, {trust.scaling.temperature:.2f}" in section and "Learned from 200 validation" in section
+    )
+    assert (
+        f"Of all answers {100 * wrong.mean():.1f} % are wrong; of the surest 90 % {100 * wrong[:360].mean():.1f}"
+        in section
+    )
+    loss = [-np.log(p[np.arange(400), test.labels]).mean() for p in (test.probabilities, probabilities)]
+    assert f"| {loss[0]:.4f} | {loss[1]:.4f} |" in section
+    strange = -logsumexp(test.logits / trust.scaling.temperature, axis=1) > trust.strange_from
+    assert f"{100 * strange.mean():.1f} % of the test images" in section
+
+    calibration, metrics = (run / "calibration.json").read_text(), json.loads((run / "metrics.json").read_text())
+    validation = load_both(run)["validation"]
+    fit_trust(validation, split="validation", draws=draws_of(validation.ids), scaling="vector").save(run)
+    without = build_card(run, CardArguments()).text
+    assert TITLE not in without
+    (run / "calibration.json").write_text(calibration)
+    metrics["splits"]["test"]["trust"]["abstaining"]["risk"]["0.9"] += 0.01
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    assert "figures/reliability-scaled.svg" in text and "figures/reliability-scaled.svg" not in without
+    with pytest.raises(UserError, match="abstaining"):
+        build_card(run, CardArguments())
+    del metrics["splits"]["test"]["trust"]
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    assert build_card(run, CardArguments()).text == without
 
 
 def test_images_that_it_has_learned_from(tmp_path: Path):
@@ -304,7 +352,8 @@ def test_base_models_and_timm(tmp_path: Path):
     assert 'timm.create_model("hf-hub:user/two", pretrained=True)' in card.text
     assert "160 × 160 pixels" in card.text and "trust_remote_code" not in card.text.split("<details>")[0]
     assert "ROC AUC<br>" in card.text and check_card(card.text) == []
-    assert dict(card_figures(card.text)).keys() == dict(figures_of_predictions(load_both(run))).keys()
+    told = figures_of_predictions(load_both(run), trust=load_trust(run, tuple(names)))
+    assert dict(card_figures(card.text)).keys() == dict(told).keys()
 
 
 def load_both(run: Path) -> dict[str, Predictions]:

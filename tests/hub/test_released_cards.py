@@ -11,6 +11,7 @@ from hfcls.hub.card.check import read_metadata
 from hfcls.hub.card.figures import card_figures, figures_of_predictions, load_released_predictions
 from hfcls.hub.card.measured import run_from_predictions
 from hfcls.hub.card.pictures import draw_pictures
+from hfcls.uncertainty.trust import load_trust
 
 CARDS = Path(__file__).parents[2] / "model_cards"
 RELEASED = sorted(path for path in CARDS.iterdir() if path.is_dir()) if CARDS.is_dir() else []
@@ -30,7 +31,8 @@ def test_a_released_card(folder: Path):
     assert not [gap for gap in find_gaps(text) if "license" in gap or gap.startswith("nothing on")]
     printed = card_figures(text)
     assert len(printed) > 60
-    assert figures_of_predictions(predictions, examples=len(metadata.get("widget") or [])) == printed
+    trust = load_trust(folder, next(iter(predictions.values())).class_names)
+    assert figures_of_predictions(predictions, examples=len(metadata.get("widget") or []), trust=trust) == printed
 
     # By other means than the metrics' own.
     split = next(name for name in ("test", "validation") if name in predictions)
@@ -42,6 +44,6 @@ def test_a_released_card(folder: Path):
     loss = -np.log(one.probabilities[np.arange(len(one)), one.labels].clip(1e-300)).mean()
     assert float(dict(printed)[f"model-index/{split}/Log loss"]) == pytest.approx(loss, abs=1e-6)
 
-    for picture in draw_pictures(run_from_predictions(predictions)):
+    for picture in draw_pictures(run_from_predictions(predictions, trust=trust)):
         file = folder / picture.path
         assert not file.exists() or file.read_text(encoding="utf-8") == picture.svg

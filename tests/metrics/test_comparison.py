@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hfcls.metrics.comparison import compute_difference, compute_mcnemar
+from hfcls.metrics.comparison import compute_difference, compute_mcnemar, compute_share_difference
 
 
 def test_mcnemar_by_hand():
@@ -11,7 +11,8 @@ def test_mcnemar_by_hand():
     first = np.array([True] * 10 + [False] * 5 + [False] * 5)
     second = np.array([True] * 10 + [True] * 5 + [False] * 5)
     found = compute_mcnemar(first, second)
-    assert (found.only_first, found.only_second, found.p_value) == (0, 5, pytest.approx(2 / 32))
+    assert (found.both_right, found.only_first, found.only_second, found.both_wrong) == (10, 0, 5, 5)
+    assert found.p_value == pytest.approx(2 / 32)
     assert compute_mcnemar(first, first).p_value == 1
 
 
@@ -30,3 +31,23 @@ def test_interval_of_a_difference(figure: str):
     assert found.low == pytest.approx(found.value - half, abs=0.1 * half)
     assert found.high == pytest.approx(found.value + half, abs=0.1 * half)
     assert found.is_certain == (abs(found.value) > half)
+
+
+def test_a_share_of_few_images_is_not_certain():
+    """By hand: of 10 images only the second names 4 right, so the shares become 1 / 12 and 5 / 12."""
+    first, second = np.array([True] * 6 + [False] * 4), np.ones(10, dtype=bool)
+    found = compute_share_difference(first, second)
+    half = 1.959964 * np.sqrt((6 / 12 - (4 / 12) ** 2) / 12)
+    assert (found.value, found.low, found.high) == pytest.approx((0.4, 4 / 12 - half, 4 / 12 + half), abs=1e-6)
+    same = compute_share_difference(second[:3], second[:3])
+    assert same.low < -0.2 and same.high > 0.2
+
+
+def test_the_interval_of_a_share_holds_as_often_as_it_says():
+    """1,000 draws of 20 images, both right with 0.7, one of them alone with 0.05 and 0.2: 0.95 ± 0.02 and no less."""
+    rng, held = np.random.default_rng(0), 0
+    for _ in range(1000):
+        kind = rng.choice(4, 20, p=(0.7, 0.05, 0.2, 0.05))
+        found = compute_share_difference(kind < 2, (kind == 0) | (kind == 2))
+        held += found.low <= 0.15 <= found.high
+    assert 0.93 <= held / 1000 <= 0.99

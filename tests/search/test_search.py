@@ -2,8 +2,6 @@
 
 import csv
 import json
-import multiprocessing
-import os
 import time
 from pathlib import Path
 
@@ -15,9 +13,8 @@ from hfcls.errors import UserError
 from hfcls.search.plan import make_plan, open_folder
 from hfcls.search.space import read_space
 from hfcls.search.study import JOURNAL, Outcome, SearchStudy
-from tests.processes import kill, wait_for
+from tests.processes import kill, start_search, wait_for
 
-_CONTEXT = multiprocessing.get_context("forkserver")
 SPACE = "learning_rate: {low: 1e-4, high: 1e-1, log: true}\nlabel_smoothing_factor: [0, 0.1]\n"
 
 
@@ -50,23 +47,13 @@ def study_of(values: dict, **more) -> SearchStudy:
     return SearchStudy(plan)
 
 
-def _search(values: dict, log: str) -> None:
-    """In a process of its own, to be killed."""
-    with open(log, "a") as stream:
-        os.dup2(stream.fileno(), 1)
-        os.dup2(stream.fileno(), 2)
-    search_hyperparameters(values)
-    os._exit(0)
-
-
 def test_a_killed_search_ends_with_the_same_table(image_folder, tmp_path, capsys):
     whole, killed = (flags(image_folder, tmp_path, name) for name in ("whole", "killed"))
     search_hyperparameters(whole)
     # Once within a training, once between two.
     for place in ("trials/0002/checkpoint-2", "trials/0002/metrics.json"):
         log = tmp_path / "log"
-        child = _CONTEXT.Process(target=_search, args=(killed, str(log)))
-        child.start()
+        child = start_search(killed, log)
         wait_for(tmp_path / "killed" / place, child, log)
         kill(child)
     capsys.readouterr()
@@ -84,11 +71,11 @@ def test_a_killed_search_ends_with_the_same_table(image_folder, tmp_path, capsys
 
 
 def test_two_workers_share_the_trials_and_the_winner_is_refitted(image_folder, tmp_path, capfd):
-    values = flags(image_folder, tmp_path, "shared", trials=4, workers=2, refit=True)
+    values = flags(image_folder, tmp_path, "shared", trials=3, workers=2, refit=True)
     record = search_hyperparameters(values)
     said = capfd.readouterr().out
-    assert [said.count(f"\ntrial {number} of 4 ") for number in range(1, 5)] == [1, 1, 1, 1]
-    assert [row["state"] for row in record["trials"]] == ["complete"] * 4
+    assert [said.count(f"\ntrial {number} of 3 ") for number in range(1, 4)] == [1, 1, 1]
+    assert [row["state"] for row in record["trials"]] == ["complete"] * 3
     assert "train and validation together (38 images)" in record["kept"]["refit"]
     data = json.loads((tmp_path / "shared" / "best" / "data.json").read_text())["splits"]
     before = json.loads((tmp_path / "shared" / "trials" / "0001" / "data.json").read_text())["splits"]

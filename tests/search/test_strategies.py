@@ -1,13 +1,17 @@
 """What strategies propose and pruners judge, without any training."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import optuna
 import pytest
 
+from hfcls.arguments import PRUNER_NAMES, STRATEGY_NAMES
 from hfcls.search import PRUNERS, STRATEGIES
 from hfcls.search.proposals import DRAWN, PROPOSED, Proposals
 from hfcls.search.pruning import Pruner, bracket_of, prune_by_hyperband, rungs_of
 from hfcls.search.space import Dimension, Space
+from hfcls.search.trial import Pruned, Watch
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 SPACE = Space(
@@ -32,6 +36,10 @@ def run(strategy: str, trials: int, *, seed: int = 0, study: optuna.Study | None
 
 def value_of(params: dict) -> float:
     return abs(np.log10(params["learning_rate"]) + 2) + params["image_size"] / 64 + (params["optim"] is None)
+
+
+def test_flags_and_tables_name_the_same():
+    assert set(STRATEGY_NAMES) == STRATEGIES.keys() and set(PRUNER_NAMES) == PRUNERS.keys()
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -123,3 +131,24 @@ def test_brackets_have_the_shares_of_hyperbands_budgets():
     counts = np.bincount([bracket_of(number, 9) for number in range(3000)])
     np.testing.assert_allclose(counts / 3000, np.array([9, 5, 3]) / 17, atol=0.03)  # four standard deviations
     assert [rungs_of(bracket, 9) for bracket in range(3)] == [[1, 3], [3], []]
+
+
+def test_a_trial_that_goes_on_is_judged_before_it_trains_and_reports_nothing_twice():
+    study = optuna.create_study(direction="maximize")
+    study.pruner = Pruner(PRUNERS["median"], 0)
+    for _ in range(5):
+        good = study.ask()
+        for step in (1, 2, 3):
+            good.report(0.9, step)
+        study.tell(good, 0.9)
+    trial = study.ask()
+    log = [{"eval_accuracy": 0.1, "step": 1}, {"loss": 2.0, "step": 2}, {"eval_accuracy": 0.2, "step": 2}]
+    watch, state = Watch(trial, "accuracy"), SimpleNamespace(log_history=log[:1])
+    watch.on_evaluate(None, state, None, metrics={"eval_accuracy": 0.1})
+    state.log_history = log
+    for value in (0.2, 0.3):  # the second one is what a killed process had not come to keep
+        with pytest.raises(Pruned):
+            watch.on_evaluate(None, state, None, metrics={"eval_accuracy": value})
+    with pytest.raises(Pruned):
+        Watch(optuna.trial.Trial(study, trial._trial_id), "accuracy").on_train_begin(None, state, None)
+    assert study.trials[-1].intermediate_values == {1: 0.1, 2: 0.2}

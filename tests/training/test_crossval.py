@@ -15,9 +15,10 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import cross_val_score
 
 from hfcls.commands.crossval import crossval
+from hfcls.commands.evaluate import evaluate
 from hfcls.errors import UserError
 from hfcls.structures import Predictions
-from tests.processes import kill, start_training, wait, wait_for
+from tests.processes import kill, start_crossval, wait, wait_for
 
 # A step that changes nothing: the network stays as the seed made it.
 FIXED = {
@@ -105,6 +106,19 @@ def test_the_same_command_changes_nothing_and_another_is_refused(directory: Path
         crossval({**FIXED, "folds": 4, "repeats": 2, "output_dir": str(directory)})
 
 
+def test_folds_are_kept_as_one_classifier(image_folder: Path, tmp_path: Path):
+    values = {**FIXED, "train_dir": str(image_folder), "folds": 2, "keep_ensemble": True, "num_train_epochs": 1}
+    values |= {"learning_rate": 0.01, "max_steps": -1, "per_device_train_batch_size": 4}
+    del values["dataset_name"]
+    crossval({**values, "output_dir": str(tmp_path / "folds")})
+    new = {"test_dir": str(image_folder), "use_cpu": True}
+    for number, place in enumerate(("ensemble", "folds/repeat-1-fold-1", "folds/repeat-1-fold-2")):
+        evaluate({**new, "model": str(tmp_path / "folds" / place), "output_dir": str(tmp_path / f"{number}")})
+    found = [Predictions.load(tmp_path / f"{number}" / "predictions" / "test.parquet") for number in range(3)]
+    together, first, second = (one.probabilities for one in found)
+    assert np.abs(together - (first + second) / 2).max() < 1e-6 < np.abs(first - second).max()
+
+
 def test_a_given_test_split_stays_unseen(image_folder: Path, tmp_path: Path, capsys):
     values = {**FIXED, "train_dir": str(image_folder), "folds": 2, "test_fraction": 0.25}
     del values["dataset_name"]
@@ -122,19 +136,19 @@ def test_killed_it_goes_on_to_the_same_table(tmp_path: Path):
     }
     log = tmp_path / "log"
     whole = {**values, "output_dir": str(tmp_path / "whole")}
-    assert wait(start_training(whole, log, command="crossval"), 300) == 0, log.read_text()
+    assert wait(start_crossval(whole, log), 300) == 0, log.read_text()
     killed = {**values, "output_dir": str(tmp_path / "killed"), "processes": 2}
-    child = start_training(killed, log, command="crossval")
+    child = start_crossval(killed, log)
     wait_for(tmp_path / "killed" / "folds" / "repeat-1-fold-2" / "run.yaml", child, log)
     assert kill(child) == -signal.SIGKILL
     quiet = _moments_without_writing(tmp_path / "killed" / "folds")
     assert quiet, "the processes of the killed one train on"
-    child = start_training({**killed, "processes": 1}, log, command="crossval")
+    child = start_crossval({**killed, "processes": 1}, log)
     wait_for(tmp_path / "killed" / "folds" / "repeat-1-fold-2" / "checkpoint-46", child, log)
     os.kill(child.pid, signal.SIGINT)
     assert wait(child, 120) == 130, log.read_text()
     assert "The same command goes on" in log.read_text()
-    assert wait(start_training({**killed, "processes": 1}, log, command="crossval"), 300) == 0, log.read_text()
+    assert wait(start_crossval({**killed, "processes": 1}, log), 300) == 0, log.read_text()
     first, second = (json.loads((tmp_path / name / "crossval.json").read_text()) for name in ("whole", "killed"))
     for content in (first, second):
         content.pop("train_runtime")

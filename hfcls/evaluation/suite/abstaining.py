@@ -8,16 +8,24 @@ from hfcls.evaluation.suite.several import ORDERS
 from hfcls.evaluation.suite.subject import Subject
 from hfcls.evaluation.trusted import COVERAGES
 from hfcls.metrics.wilson import wilson_interval
+from hfcls.structures import Predictions
 from hfcls.uncertainty.doubt import DOUBTS, Votes
-from hfcls.uncertainty.rejection import compute_risk_coverage, thin_out
+from hfcls.uncertainty.rejection import choose_abstention, compute_risk_coverage, thin_out
 from hfcls.uncertainty.scaling import fit_temperature
 
 _POINTS = 400
+# Shares of wrong answers that somebody may want to keep to.
+WANTED = (0.01, 0.05)
 
 
 def run(subject: Subject) -> dict[str, Any]:
-    """The error of the surest answers, in the order of each doubt; on logits scaled by one temperature."""
-    fresh = fit_temperature(subject.fitting).scale(subject.fresh)
+    """The error of the surest answers, in the order of each doubt; on logits scaled by one temperature.
+
+    And what is answered, and how much of it wrongly, where a share of wrong answers is to be kept: from a sureness on
+    that was chosen on other images.
+    """
+    scaling = fit_temperature(subject.fitting)
+    fitting, fresh = scaling.scale(subject.fitting), scaling.scale(subject.fresh)
     votes = Votes(fresh.probabilities[None])
     correct = fresh.logits.argmax(axis=1) == fresh.labels
     rows = []
@@ -39,4 +47,15 @@ def run(subject: Subject) -> dict[str, Any]:
                 "curve": {"answered": thin.answered.tolist(), "wrong": thin.wrong.tolist()},
             }
         )
-    return {"n": len(fresh), "fitted_on": subject.fitted_on, "rows": rows, "passes": 0}
+    kept = [_kept(fitting, fresh, risk) for risk in WANTED]
+    return {"n": len(fresh), "fitted_on": subject.fitted_on, "rows": rows, "kept": kept, "passes": 0}
+
+
+def _kept(fitting: Predictions, fresh: Predictions, risk: float) -> dict[str, Any]:
+    sureness = fitting.probabilities.max(axis=1)
+    curve = compute_risk_coverage(sureness, fitting.logits.argmax(axis=1) == fitting.labels)
+    threshold = choose_abstention(curve, risk=risk).threshold
+    answered = fresh.probabilities.max(axis=1) >= threshold
+    wrong = int((fresh.logits.argmax(axis=1) != fresh.labels)[answered].sum())
+    count = int(answered.sum())
+    return {"wanted": risk, "answered": count / len(fresh), "risk": wrong / count if count else None}

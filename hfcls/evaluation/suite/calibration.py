@@ -23,6 +23,7 @@ def run(subject: Subject) -> dict[str, Any]:
             {
                 "scaling": name,
                 "temperature": None if scaling is None else scaling.temperature,
+                "mean_confidence": float(told.probabilities.max(axis=1).mean()),
                 **compute_some(told, FIGURES, seed=SEED),
                 **{key: {"value": figures[key]} for key in FURTHER},
             }

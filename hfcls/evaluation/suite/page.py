@@ -27,18 +27,22 @@ DOUBT_TITLES = {name: name.replace("_", " ") for name in DOUBTS}
 STRANGERS, SEVERAL = ("strangers", "features"), ("single", "ensemble", "dropout", "views", "laplace")
 
 
-def save_page(path: Path, found: dict[str, dict[str, Any]], *, suite: str, subject: Subject, source: str) -> Path:
+def save_page(
+    path: Path, found: dict[str, dict[str, Any]], *, suite: str, subject: Subject, source: str, told: str
+) -> Path:
     """Writes the page.
 
     Args:
         found: by step, its ``result`` or the ``reason`` why there is none.
         suite: its name.
         source: of the images, in words.
+        told: all of it in a sentence.
     """
     results = {name: content["result"] for name, content in found.items() if content["result"] is not None}
     context = {
         "model": subject.name,
         "suite": suite,
+        "told": told,
         "split": subject.split,
         "n": len(subject.predictions),
         "source": source,
@@ -170,17 +174,20 @@ def _show_strangers(results: list[dict[str, Any]]) -> dict[str, Any] | None:
     if not results:
         return None
     rows = [row for result in results for row in result["rows"]]
-    best = [max(row["figures"][at]["auroc"] for row in rows) for at in range(len(results[0]["sets"]))]
+    kinds = list(rows[0]["means"])
+    columns = [[*row["figures"], *row["means"].values()] for row in rows]
+    best = [max(figure["auroc"] for figure in column) for column in zip(*columns, strict=True)]
     shown = []
-    for row in rows:
+    for row, figures in zip(rows, columns, strict=True):
         cells = []
-        for figure, most in zip(row["figures"], best, strict=True):
+        for figure, most in zip(figures, best, strict=True):
             cell = _cell({**figure, "value": figure["auroc"]}, digits=1, best=figure["auroc"] == most)
             cells.append(cell | {"fpr95": _share(figure["fpr95"])})
         needs = {"logits": "logits", "features": "features", "head": "features and head"}
         shown.append((DETECTORS[row["score"]].title, needs[DETECTORS[row["score"]].needs], cells))
     return {
         "sets": results[0]["sets"],
+        "means": [(kind, sum(one["kind"] == kind for one in results[0]["sets"])) for kind in kinds],
         "n": results[0]["n"],
         "rows": shown,
         "known": next((result["known"] for result in results if "known" in result), None),

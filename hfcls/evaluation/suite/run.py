@@ -15,13 +15,18 @@ from hfcls.evaluation.suite import STEPS, SUITES
 from hfcls.evaluation.suite.page import save_page
 from hfcls.evaluation.suite.step import CannotDoError
 from hfcls.evaluation.suite.subject import FEWEST, Subject
+from hfcls.evaluation.suite.summary import sum_up
 from hfcls.files import write_json
 
 # In the directory of the suite, while it is not finished.
 SEEN = "seen"
+# Of what a step finds, so that what an older version has kept is done again.
+_FORM = 3
 
 
-def run_suite(name: str, subject: Subject, directory: Path, *, source: str, say: Callable[[str], None] = print) -> Path:
+def run_suite(
+    name: str, subject: Subject, directory: Path, *, source: str, say: Callable[[str], None] = print
+) -> tuple[Path, str]:
     """Does what is not yet done, and writes the page.
 
     Args:
@@ -31,7 +36,7 @@ def run_suite(name: str, subject: Subject, directory: Path, *, source: str, say:
         say: told of each step.
 
     Returns:
-        The page.
+        The page, and in a sentence what it says.
 
     Raises:
         UserError: the images are too few, or the network's outputs are not numbers.
@@ -63,9 +68,10 @@ def run_suite(name: str, subject: Subject, directory: Path, *, source: str, say:
         if content["reason"]:
             say(f"suite       {step.title}: left out, {content['reason']}")
         found[step_name] = content
-    page = save_page(directory / "index.html", found, suite=name, subject=subject, source=source)
+    told = sum_up({key: one["result"] for key, one in found.items() if one["result"] is not None})
+    page = save_page(directory / "index.html", found, suite=name, subject=subject, source=source, told=told)
     shutil.rmtree(directory / SEEN, ignore_errors=True)
-    return page
+    return page, told
 
 
 def _record(subject: Subject, reads: tuple[str, ...]) -> dict[str, Any]:
@@ -75,6 +81,7 @@ def _record(subject: Subject, reads: tuple[str, ...]) -> dict[str, Any]:
         "strangers": [[one.name, one.kind, one.record] for one in subject.strangers],
     }
     return {
+        "form": _FORM,
         **subject.record,
         "split": subject.split,
         "--per_device_eval_batch_size": subject.batch_size,

@@ -9,7 +9,7 @@ import numpy as np
 from hfcls.evaluation.suite.subject import SEED, Subject
 from hfcls.metrics import compute_some
 from hfcls.structures import Predictions
-from hfcls.uncertainty.detection import bootstrap_auroc, measure_detection
+from hfcls.uncertainty.detection import auroc_interval, measure_detection
 from hfcls.uncertainty.doubt import DOUBTS, Votes
 
 FIGURES = ("accuracy", "log_loss", "ece")
@@ -68,5 +68,5 @@ def _detect(doubt: np.ndarray, wrong: np.ndarray) -> dict[str, Any]:
     """How well a doubt tells mistakes from right answers."""
     if wrong.all() or not wrong.any():
         return {"value": None, "reason": "all answers are wrong" if wrong.all() else "no answer is wrong"}
-    low, high = bootstrap_auroc(doubt[wrong], doubt[~wrong], seed=SEED)
+    low, high = auroc_interval(doubt[wrong], doubt[~wrong], seed=SEED)
     return {"value": measure_detection(doubt[wrong], doubt[~wrong])["auroc"], "low": low, "high": high}

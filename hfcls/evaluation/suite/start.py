@@ -13,7 +13,7 @@ from hfcls.arguments import EvaluateArguments
 from hfcls.data.draws import uniform_draws
 from hfcls.data.transforms import Preprocessing
 from hfcls.errors import UserError
-from hfcls.evaluation.fingerprints import classifier_digest
+from hfcls.evaluation.fingerprints import classifier_digest, dataset_digest
 from hfcls.evaluation.suite.run import SEEN, run_suite
 from hfcls.evaluation.suite.stranger_sets import made_strangers, named_strangers
 from hfcls.evaluation.suite.subject import FEWEST, SEED, Subject, TrainImages
@@ -54,7 +54,7 @@ def evaluate_suite(
     features: np.ndarray | None,
     output: Path,
     source: str,
-) -> Path:
+) -> tuple[Path, str]:
     """Runs the suite on what was just evaluated.
 
     Args:
@@ -62,12 +62,12 @@ def evaluate_suite(
         dataset: of the measured split.
         train: of the train split, or None.
         collator: from samples to batches.
-        predictions, features: of one pass over `dataset`.
+        predictions, features: of one pass over `dataset`; without features they are made where they are needed.
         output: of the evaluation; the suite's files go to ``suite/`` in it.
         source: of the images, in words.
 
     Returns:
-        The page.
+        The page, and in a sentence what it says.
 
     Raises:
         UserError: see `run_suite`; strangers that are not there.
@@ -92,7 +92,7 @@ def evaluate_suite(
         device=device,
         split=arguments.split,
         predictions=predictions,
-        features=features,
+        passed_features=features,
         batches=batches_of(dataset),
         validation=validation,
         train=None if train is None else _train_images(train, batches_of(train)),
@@ -105,15 +105,8 @@ def evaluate_suite(
         },
         batch_size=size,
     )
+    subject.remember_features()
     return run_suite(str(arguments.suite), subject, output / "suite", source=source)
-
-
-def dataset_digest(dataset: Any) -> str:
-    """Of the ids, the labels and the contents of a split."""
-    digest = blake2b("\0".join(dataset.ids).encode("utf-8", "surrogatepass"), digest_size=16)
-    digest.update(np.ascontiguousarray(dataset.labels).tobytes())
-    digest.update(np.ascontiguousarray(dataset.keys).tobytes())
-    return digest.hexdigest()
 
 
 def _train_images(train: Any, batches: Callable[[np.ndarray], Iterable[Any]]) -> TrainImages:

@@ -4,7 +4,7 @@ from typing import Any
 
 from hfcls.evaluation.suite.spotting import measure_strangers
 from hfcls.evaluation.suite.subject import Subject
-from hfcls.uncertainty.strangers import DETECTORS, Known, tells_energy
+from hfcls.uncertainty.strangers import DETECTORS, Known, Seen, tells_energy
 
 
 def run(subject: Subject) -> dict[str, Any]:
@@ -15,6 +15,6 @@ def run(subject: Subject) -> dict[str, Any]:
         names.remove("energy")
         unable["energy"] = "the logits are logarithms of probabilities"
     # They learn nothing.
-    known = Known(subject.seen, subject.predictions.labels)
+    known = Known(Seen(subject.predictions.logits), subject.predictions.labels)
     rows = measure_strangers(subject, known, names)
     return {**rows, "unable": unable, "passes": sum(one["n"] for one in rows["sets"])}

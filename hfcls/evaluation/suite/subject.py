@@ -50,7 +50,8 @@ class Subject:
         classifier: in eval mode, on `device`.
         split: that is measured.
         predictions: of its N images, with known labels.
-        features: (N, D) of the same pass; None where the network has no head that could be found.
+        passed_features: (N, D) of the same pass; None where the network has no head that could be found, or where the
+            predictions are those of an earlier evaluation.
         batches: makes some rows of the same images again, in that order, as ``pixel_values``.
         validation: predictions of the run's own validation split, to fit on; None where it has none, or is measured.
         train: None where there is no train split, or it is measured.
@@ -65,7 +66,7 @@ class Subject:
     device: torch.device
     split: str
     predictions: Predictions
-    features: np.ndarray | None
+    passed_features: np.ndarray | None
     batches: Callable[[np.ndarray], Iterable[Any]]
     validation: Predictions | None
     train: TrainImages | None
@@ -81,6 +82,24 @@ class Subject:
         """How many networks answer: the members of an ensemble, else 1."""
         model = self.classifier.model
         return len(model.members) if isinstance(model, Ensemble) else 1
+
+    @property
+    def features(self) -> np.ndarray | None:
+        """(N, D) of the split's images; None where the network has no head that could be found."""
+        if self.passed_features is not None or not has_head(self.classifier):
+            return self.passed_features
+        return self.see(*self._itself).features
+
+    @property
+    def _itself(self) -> tuple[str, str, Callable[[], Iterable[Any]], int]:
+        """The split, for `see`."""
+        n = len(self.predictions)
+        return self.split, str(self.record["the images"]), lambda: self.batches(np.arange(n)), n
+
+    def remember_features(self) -> None:
+        """Keeps the features of the pass, so that whoever goes on needs no other."""
+        if self.passed_features is not None:
+            save_seen(Seen(self.predictions.logits, self.passed_features), self._file(self._itself[1]))
 
     @property
     def seen(self) -> Seen:
@@ -131,9 +150,7 @@ class Subject:
         """What the network makes of some images, from the disk where it was seen before."""
         if name in self._loaded:
             return self._loaded[name]
-        made_from = f"{self.record['the model']} {record} {self.batch_size} {torch.__version__}"
-        key = blake2b(made_from.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-        file = self.keep / f"{key}.npz"
+        file = self._file(record)
         if file.is_file():
             kept = np.load(file)
             seen = Seen(kept["logits"], kept.get("features"))
@@ -150,6 +167,11 @@ class Subject:
             save_seen(seen, file)
         self._loaded[name] = seen
         return seen
+
+    def _file(self, record: str) -> Path:
+        made_from = f"{self.record['the model']} {record} {self.batch_size} {torch.__version__}"
+        key = blake2b(made_from.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        return self.keep / f"{key}.npz"
 
 
 class KeptFeatures:

@@ -26,6 +26,7 @@ from hfcls.hub.card.network import ENSEMBLE, Network, base_model_of, read_networ
 from hfcls.hub.card.pictures import Picture, draw_pictures
 from hfcls.hub.card.run import read_card_run, read_training
 from hfcls.hub.card.training import resolved_arguments, training_rows
+from hfcls.hub.card.trust import TITLE, describe_trust, split_trust
 from hfcls.hub.paths import last_part, places_of
 
 README = "README.md"
@@ -60,7 +61,8 @@ def build_card(run_dir: Path, arguments: CardArguments, *, repo_id: str | None =
     Raises:
         UserError: it is no finished run, or something declared is not as the Hub wants it.
     """
-    run, arguments = read_card_run(run_dir), read_declared(run_dir, arguments)
+    run, trust = split_trust(read_card_run(run_dir))
+    arguments = read_declared(run_dir, arguments)
     network = read_network(run_dir)
     repo_id = repo_id or arguments.repo_id
     count = arguments.examples
@@ -70,6 +72,8 @@ def build_card(run_dir: Path, arguments: CardArguments, *, repo_id: str | None =
     title = arguments.title or (repo_id.partition("/")[2] if repo_id else run_dir.resolve().name)
     pictures = draw_pictures(run)
     context = _context(run, network, arguments, repo_id, title, examples, pictures)
+    if trust is not None and run.predictions is not None:
+        context["trust"] = describe_trust(run.predictions, trust, split=run.split)
     metadata = build_metadata(run, network, arguments, title=title, examples=examples)
     text = f"---\n{metadata}\n---\n\n{_render(context)}\n\n"
     content = {picture.path: picture.svg.encode() for picture in pictures}
@@ -137,6 +141,8 @@ def _context(
         "output": example_output(predictions, shown_row) if predictions else "",
         "split": run.split,
         "measured": describe_results(run) if run.split else None,
+        "trust_title": TITLE,
+        "trust": "",
         "pictures": {picture.path.removeprefix("figures/").removesuffix(".svg"): picture for picture in pictures},
         "source": inline(card_data.source_of(run.settings, run.data)),
         "fingerprint": inline(str(run.data.get("fingerprint") or "")),

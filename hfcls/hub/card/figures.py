@@ -17,7 +17,9 @@ from hfcls.hub.card.examples import choose_rows
 from hfcls.hub.card.measured import describe_results, example_answers, example_output, run_from_predictions
 from hfcls.hub.card.metadata import DECIMALS, model_index
 from hfcls.hub.card.pictures import draw_pictures
+from hfcls.hub.card.trust import TITLE, describe_trust
 from hfcls.structures import Predictions
+from hfcls.uncertainty.trust import Trust
 
 # Limits that rest on predictions; the others rest on the counts of the data.
 _MEASURED_LIMITS = r"Often missed|Small \w+ set|Few \w+ images a class|Not measured|Confidence"
@@ -28,17 +30,18 @@ def card_figures(text: str) -> list[tuple[str, str]]:
     """Every figure of a card that rests on predictions: what it is, and how it is printed.
 
     Those of the metadata (model index, answers of the examples), of the first lines, of the tables of results, classes
-    and confusions, of the example's output and of the limits that were measured.
+    and confusions, of what is said of trust, of the example's output and of the limits that were measured.
     """
     metadata, body, _ = read_metadata(text)
     sections = _sections(body)
     found = _metadata_figures(metadata or {})
     found += _numbered("lead", "\n".join(re.findall(r"^Of .* names .* right.*$", sections.get("", ""), re.MULTILINE)))
-    for title in ("Results", "What it takes for what"):
+    for title in ("Results", "What it takes for what", TITLE):
         found += _table_figures(title, sections.get(title, ""))
         sentences = [line for line in sections.get(title, "").splitlines() if not line.startswith(("|", "<"))]
         found += _numbered(title, "\n".join(sentences))
-    for path, alternative in re.findall(r'<img src="(figures/[^"]+)" alt="([^"]*)"', sections.get("Results", "")):
+    drawings = "\n".join(sections.get(title, "") for title in ("Results", TITLE))
+    for path, alternative in re.findall(r'<img src="(figures/[^"]+)" alt="([^"]*)"', drawings):
         found += _numbered(path, alternative)
     output = re.search(r"^```+text\n(.*?)\n```+$", sections.get("How to use it", ""), re.MULTILINE | re.DOTALL)
     found += [(f"output/{i}", line) for i, line in enumerate(output[1].splitlines() if output else ())]
@@ -48,13 +51,16 @@ def card_figures(text: str) -> list[tuple[str, str]]:
     return found
 
 
-def figures_of_predictions(predictions: Mapping[str, Predictions], *, examples: int = 0) -> list[tuple[str, str]]:
+def figures_of_predictions(
+    predictions: Mapping[str, Predictions], *, examples: int = 0, trust: Trust | None = None
+) -> list[tuple[str, str]]:
     """What `card_figures` must find, computed from the predictions of each split.
 
     Args:
         examples: how many examples the card's metadata show.
+        trust: the calibration that lies beside the card, of which it then tells.
     """
-    run = run_from_predictions(predictions)
+    run = run_from_predictions(predictions, trust=trust)
     measured = describe_results(run)
     assert run.predictions is not None
     rows = choose_rows(run.predictions.labels, examples) if examples else []
@@ -70,12 +76,15 @@ def figures_of_predictions(predictions: Mapping[str, Predictions], *, examples: 
     ]
     output = example_output(run.predictions, rows[0] if rows else 0)
     limits = "\n".join(f"- {limit}" for limit in measured.limits)
-    pictures = "\n".join(f'<img src="{one.path}" alt="{one.alternative}">' for one in draw_pictures(run))
+    pictures = {one.path: f'<img src="{one.path}" alt="{one.alternative}">\n' for one in draw_pictures(run)}
+    scaled = pictures.pop("figures/reliability-scaled.svg", "")
     text = (
         f"---\nx: 1\n---\n{measured.lead}\n## How to use it\n{output}\n"
-        f"## Results\n{measured.results}\n\n{measured.classes}\n\n{pictures}\n"
+        f"## Results\n{measured.results}\n\n{measured.classes}\n\n{''.join(pictures.values())}\n"
         f"## What it takes for what\n{measured.confusions}\n## Limits\n{limits}\n"
     )
+    if trust is not None:
+        text += f"## {TITLE}\n{describe_trust(run.predictions, trust, split=run.split)}\n\n{scaled}"
     return figures + card_figures(text)
 
 

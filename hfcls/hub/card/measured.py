@@ -14,10 +14,12 @@ from hfcls.escaping import terminal_text
 from hfcls.evaluation.formats import METRICS, describe_interval, format_figure, format_interval, format_value
 from hfcls.evaluation.measured_run import MeasuredRun, choose_split
 from hfcls.evaluation.sections.confusion import find_pairs
+from hfcls.evaluation.trusted import measure_trust
 from hfcls.hub.card.markdown import distinct_names, fence, fold, inline, join_words, table
 from hfcls.metrics import compute_metrics
 from hfcls.metrics.wilson import wilson_interval
 from hfcls.structures import Predictions
+from hfcls.uncertainty.trust import Trust
 
 # What the first table shows; the other figures are a click away.
 FIRST_FIGURES = frozenset(
@@ -60,10 +62,12 @@ class MeasuredText:
         return tuple(part for part in (self.lead, self.results, self.classes, self.confusions, *self.limits) if part)
 
 
-def run_from_predictions(predictions: Mapping[str, Predictions]) -> MeasuredRun:
-    """A run of which nothing but the predictions of some splits is known."""
+def run_from_predictions(predictions: Mapping[str, Predictions], *, trust: Trust | None = None) -> MeasuredRun:
+    """A run of which nothing but the predictions of some splits, and perhaps the calibration, is known."""
     measured = {split: compute_metrics(one) for split, one in predictions.items()}
     split = choose_split(measured)
+    if trust is not None:
+        measured[split]["trust"] = measure_trust(predictions[split], trust)
     return MeasuredRun(Path(), split, measured, predictions=predictions[split].known)
 
 

@@ -11,7 +11,7 @@ from hfcls.pages.standalone import build_svg
 
 # Figures of the report that a card shows, by section.
 _PICTURES = {"learning": ("loss",), "confusion": ("confusion", "confused"), "ranking": ("roc",)}
-_PICTURES |= {"calibration": ("reliability", "confidence")}
+_PICTURES |= {"calibration": ("reliability", "reliability-scaled", "confidence")}
 
 
 @dataclass(frozen=True)
