@@ -20,8 +20,6 @@ examples:
   hfcls crossval --config runs/photos/run.yaml --keep_ensemble --output_dir runs/folds"""
 
 SETTINGS = "crossval.yaml"
-# Flags of a training that would have no effect, or are decided by the folds.
-_WITHOUT = frozenset(("resume_from_checkpoint", "streaming", "shuffle_buffer_size", "run_name", "report_to"))
 
 
 def build_parser() -> Parser:
@@ -29,7 +27,7 @@ def build_parser() -> Parser:
     parser = Parser("crossval", DESCRIPTION)
     parser.add_config()
     parser.add_flags("cross-validation", flags_of(CrossvalArguments))
-    parser.add_training(without=_WITHOUT)
+    parser.add_training(without=frozenset(("resume_from_checkpoint",)))
     return parser
 
 
@@ -53,20 +51,18 @@ def crossval(values: dict[str, Any]) -> dict[str, Any]:
     values = build_parser().check(values)
     arguments = only(CrossvalArguments, values)
     _check(values, arguments)
-    from hfcls.training.crossval import deal, gather, keep_ensemble, load_pool, train_folds
-    from hfcls.training.series import alone, settle
+    from hfcls.training.crossval import check_pool, deal, gather, keep_ensemble, load_pool, train_folds
+    from hfcls.training.series import alone, check_place, settle
 
     directory = Path(values["output_dir"]).expanduser()
     flags = {name: value for name, value in values.items() if name not in _own_flags()}
+    given: dict[str, Any] = {**values, **vars(arguments)}
+    place: dict[str, Any] = {"file": SETTINGS, "command": "crossval", "overwrite": arguments.overwrite_output_dir}
+    begun = check_place(directory, given, **place)
+    pool, loaded = load_pool(flags)
     with alone(directory):
-        begun = settle(
-            directory,
-            {**values, **vars(arguments)},
-            file=SETTINGS,
-            command="crossval",
-            overwrite=arguments.overwrite_output_dir,
-        )
-        pool, loaded = load_pool(flags)
+        settle(directory, given, **place)
+        check_pool(directory, pool, loaded)
         folds = deal(directory, pool, {"disable_tqdm": True, **flags}, arguments)
         for notice in loaded.notices:
             print(f"note: {notice}", flush=True)

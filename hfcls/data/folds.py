@@ -55,20 +55,24 @@ def assign_folds(
     smallest = np.full(count, np.iinfo(np.uint64).max, dtype=np.uint64)
     np.minimum.at(smallest, units, keys)
     draws = uniform_draws(smallest, seed=seed, epoch=repeat, stream=FOLD_STREAM, count=1)[:, 0]
-    ranks = np.argsort(np.lexsort((smallest, draws)))[units]
-    order = np.lexsort((keys, ranks))
-    whole = count == len(keys)
-    splitter = StratifiedKFold(folds) if whole else StratifiedGroupKFold(folds)
-    result = np.empty(len(keys), dtype=int)
+    order = np.lexsort((smallest, draws))
+    if groups is None:
+        # One sample stands for all copies of an image: groups are dealt out one by one, which takes long.
+        splitter, rows, members = StratifiedKFold(folds), np.unique(units, return_index=True)[1][order], None
+    else:
+        ranks = np.argsort(order)[units]
+        splitter, rows = StratifiedGroupKFold(folds), np.lexsort((keys, ranks))
+        members = ranks[rows]
+    dealt = np.empty(count, dtype=int)
     with warnings.catch_warnings():
         # Of classes with fewer members than there are folds: they are missing from some, which metrics say.
         warnings.simplefilter("ignore", UserWarning)
         try:
-            for fold, (_, held_out) in enumerate(splitter.split(order, labels[order], ranks[order])):
-                result[order[held_out]] = fold
+            for fold, (_, held_out) in enumerate(splitter.split(rows, labels[rows], members)):
+                dealt[units[rows[held_out]]] = fold
         except ValueError:
             raise UserError(f"--folds is {folds}, more than any class has images: expected fewer.") from None
-    return result
+    return dealt[units]
 
 
 def check_folds(assigned: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]) -> None:

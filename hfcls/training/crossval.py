@@ -8,27 +8,27 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from datasets import Dataset
 
 from hfcls.arguments import CrossvalArguments, DataArguments, only
 from hfcls.data.content import image_keys
 from hfcls.data.folds import assign_folds, check_folds
-from hfcls.data.groups import groups_of
 from hfcls.data.labelled import LabelledData, load_data
 from hfcls.data.labels import labels_of
 from hfcls.data.reading import texts_of
 from hfcls.errors import UserError
-from hfcls.escaping import spreadsheet_text
 from hfcls.files import write_json, write_text
 from hfcls.metrics import compute_metrics
 from hfcls.metrics.resampled import summarize_resampled
 from hfcls.models import build_ensemble, load_classifier, save_classifier
 from hfcls.structures import Predictions
-from hfcls.training.run_directory import is_run
+from hfcls.training.run_directory import DATA, is_run
 from hfcls.training.series import remove_checkpoints
 from hfcls.training.side_by_side import work_side_by_side
 from hfcls.training.whole_run import train_whole
@@ -96,21 +96,48 @@ def pool_samples(loaded: LabelledData) -> Pool:
         raise UserError(f"{loaded.source} has no train split.")
     parts = [loaded.splits[split] for split in ("train", "validation") if split in loaded.splits]
     digests = [digest for data in parts for digest in texts_of(data, "digest")]
-    groups = [groups_of(data) for data in parts]
-    named: list[str] | None = None
-    if any(found is not None for found in groups):
-        # One without a group is named by its image, as `groups_of` does.
-        rows = zip(parts, groups, strict=True)
-        named = [name for data, found in rows for name in found or [f"\0{d.hex()}" for d in texts_of(data, "digest")]]
     test = loaded.splits.get("test")
     return Pool(
         tuple(sample_id for data in parts for sample_id in texts_of(data, "id")),
         np.concatenate([labels_of(data) for data in parts]),
         image_keys(digests),
-        named,
+        _groups_of_all(parts, digests),
         loaded.class_names,
         "" if test is None else f"the {len(test):,} images of the test split ({loaded.origins['test']})",
     )
+
+
+def _groups_of_all(parts: Sequence[Dataset], digests: Sequence[bytes]) -> list[str] | None:
+    """The group of each sample, as `groups_of` has it of one split: a group may lie in several."""
+    given = [
+        g for data in parts for g in (texts_of(data, "group") if "group" in data.column_names else [""] * len(data))
+    ]
+    named = [group for group in given if group]
+    if len(set(named)) == len(named):
+        return None
+    return [group or f"\0{digest.hex()}" for group, digest in zip(given, digests, strict=True)]
+
+
+def check_pool(directory: Path, pool: Pool, loaded: LabelledData) -> None:
+    """The samples are those that the cross-validation was begun with; kept in ``data.json``.
+
+    Raises:
+        UserError: they are others.
+    """
+    file = directory / DATA
+    rows = zip(pool.ids, pool.keys.tolist(), pool.labels.tolist(), pool.groups or [""] * len(pool.ids), strict=True)
+    text = "\n".join(f"{i}\t{key}\t{pool.class_names[label]}\t{group}" for i, key, label, group in sorted(rows))
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    if file.is_file():
+        before = json.loads(file.read_text(encoding="utf-8"))["samples_fingerprint"]
+        if before != digest:
+            raise UserError(
+                f"The images, their labels or their groups have changed since {directory} was begun (fingerprint "
+                f"{before}, now {digest}): restore them, choose another --output_dir, or begin anew with "
+                "--overwrite_output_dir."
+            )
+        return
+    write_json(file, {**loaded.summary(), "samples_fingerprint": digest})
 
 
 def load_pool(values: dict[str, Any]) -> tuple[Pool, LabelledData]:
@@ -160,8 +187,9 @@ def _list_text(pool: Pool, held_out: np.ndarray) -> str:
     writer.writerow(["id", "label", "split", *(["group"] if pool.groups else [])])
     for row, (sample_id, label, out) in enumerate(zip(pool.ids, pool.labels.tolist(), held_out, strict=True)):
         group = pool.groups[row] if pool.groups else ""
-        cells = [sample_id, pool.class_names[label], "test" if out else "train"]
-        writer.writerow([spreadsheet_text(cell) for cell in cells] + ([group.lstrip("\0")] if pool.groups else []))
+        # Labels and groups as they are: this list is for training, which would take an apostrophe for theirs.
+        own = [group.lstrip("\0")] if pool.groups else []
+        writer.writerow([sample_id, pool.class_names[label], "test" if out else "train", *own])
     return file.getvalue()
 
 
@@ -182,6 +210,8 @@ def train_fold(values: dict[str, Any]) -> float:
     start = time.perf_counter()
     run_dir = Path(values["output_dir"])
     if not is_done(run_dir):
+        if not is_run(run_dir):
+            shutil.rmtree(run_dir, ignore_errors=True)  # killed before it was a run
         train_whole({**values, "resume_from_checkpoint": "auto"} if is_run(run_dir) else values)
     remove_checkpoints(run_dir)
     return time.perf_counter() - start
@@ -246,12 +276,14 @@ def gather(
     Returns:
         What ``crossval.json`` holds.
     """
-    seconds = 0.0
+    seconds, shares = 0.0, []
     rows: list[dict[str, Any]] = []
     for fold in folds:
         figures = fold_figures(fold)
         train = json.loads((fold.run_dir / "train_results.json").read_text(encoding="utf-8"))
         seconds += train["train_runtime"] or 0.0
+        splits = json.loads((fold.run_dir / DATA).read_text(encoding="utf-8"))["splits"]
+        shares.append(splits["test"]["n"] / splits["train"]["n"])
         rows.append(
             {
                 "repeat": fold.repeat,
@@ -273,15 +305,18 @@ def gather(
         "grouped": pool.groups is not None,
         "train_runtime": seconds,
         "interval": {"confidence": 0.95, "method": "Student's t with the variance of Nadeau and Bengio (2003)"},
-        "metrics": {name: _summarize(name, [row[name] for row in rows], arguments.folds) for name in names},
+        "metrics": {name: _summarize(name, [row[name] for row in rows], float(np.mean(shares))) for name in names},
         "runs": rows,
         **({} if ensemble is None else {"ensemble": ensemble}),
     }
+    for file in (directory / "predictions").glob(f"{SPLIT}*.parquet"):
+        file.unlink()  # of more repeats, perhaps, than are wanted now
     for repeat in range(1, arguments.repeats + 1):
         own = [fold for fold in folds if fold.repeat == repeat]
         predictions = _out_of_fold(own, pool)
         predictions.save(directory / "predictions" / f"{out_of_fold_name(repeat)}.parquet")
         if repeat == 1:
+            content["class_names"] = list(predictions.class_names)
             measured = {**compute_metrics(predictions), "crossval": content}
             write_json(directory / "metrics.json", {"splits": {SPLIT: measured}})
     write_json(directory / RESULTS, content)
@@ -293,12 +328,12 @@ def out_of_fold_name(repeat: int) -> str:
     return SPLIT if repeat == 1 else f"{SPLIT}-{repeat}"
 
 
-def _summarize(name: str, values: Sequence[float | None], folds: int) -> dict[str, Any]:
+def _summarize(name: str, values: Sequence[float | None], test_share: float) -> dict[str, Any]:
     """Of one metric; the interval ends where the metric does."""
     known = [value for value in values if value is not None]
     if len(known) < 2:
         return {"mean": None, "reason": "undefined in all folds but one" if known else "undefined in every fold"}
-    found: dict[str, Any] = vars(summarize_resampled(known, test_share=1 / (folds - 1)))
+    found: dict[str, Any] = vars(summarize_resampled(known, test_share=test_share))
     least, most = _ENDS.get(name, (0.0, 1.0))
     found |= {"low": max(found["low"], least), "high": min(found["high"], most)}
     if len(known) < len(values):

@@ -43,6 +43,11 @@ _STREAM = frozenset(
 )
 # What changes them, as someone may want who lengthens a training.
 _SCHEDULE = frozenset(("num_train_epochs", "max_steps"))
+# Flags that name what a run starts from.
+_INPUTS = (
+    *("model_name_or_path", "weights", "dataset_name", "train_dir", "validation_dir", "test_dir", "image_dir"),
+    *("samples", "class_mapping", "exclude", "relabel", "class_weight"),
+)
 
 
 def is_run(path: Path) -> bool:
@@ -104,7 +109,7 @@ def check_nothing_inside(run_dir: Path, values: dict[str, Any]) -> None:
     Raises:
         UserError: it is.
     """
-    for name in ("model_name_or_path", "weights", "dataset_name", "train_dir", "validation_dir", "test_dir"):
+    for name in _INPUTS:
         place = values.get(name)
         if values.get("overwrite_output_dir") and place and Path(place).resolve().is_relative_to(run_dir.resolve()):
             raise UserError(f"--{name} {place} lies in --output_dir, which --overwrite_output_dir would remove.")

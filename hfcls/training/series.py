@@ -13,48 +13,61 @@ from filelock import FileLock, Timeout
 from hfcls.errors import UserError
 from hfcls.files import write_text
 from hfcls.parsing import dump_yaml
+from hfcls.training.run_directory import check_nothing_inside
 
 # What may differ from one start to the next: where it runs, not what comes out.
 FREE = frozenset(
     (
         *("output_dir", "overwrite_output_dir", "disable_tqdm", "processes", "cache_gb", "dataloader_num_workers"),
         *("log_level", "log_level_replica", "dataloader_pin_memory", "dataloader_persistent_workers"),
+        *("repeats", "keep_ensemble"),  # more of the same
     )
 )
 
 
-def settle(directory: Path, values: dict[str, Any], *, file: str, command: str, overwrite: bool = False) -> bool:
-    """Makes the directory ready, or finds it as the same command left it.
+def check_place(directory: Path, values: dict[str, Any], *, file: str, command: str, overwrite: bool = False) -> bool:
+    """Whether the trainings may go there; changes nothing.
 
     Args:
         values: flags by name, as they were given.
         file: name of the file that keeps them.
         command: such as ``crossval``, for messages.
-        overwrite: what the directory holds goes, if it is of this kind.
+        overwrite: what the directory holds may go, if it is of this kind and nothing in it is needed.
 
     Returns:
-        Whether something was begun there before.
+        Whether something was begun there that goes on.
 
     Raises:
         UserError: the directory holds something else, or was begun with other flags.
     """
-    if directory.exists() and not directory.is_dir():
-        raise UserError(f"--output_dir {directory} is a file: choose another place.")
-    settings = {name: value for name, value in sorted(values.items()) if name not in FREE and value is not None}
+    for parent in [directory, *directory.parents]:
+        if parent.exists() and not parent.is_dir():
+            raise UserError(f"--output_dir {directory} cannot be made: {parent} is a file. Choose another place.")
     own = directory / file
-    if own.is_file() and overwrite:
+    if not own.is_file():
+        if directory.is_dir() and any(not _is_ours(entry) for entry in directory.iterdir()):
+            raise UserError(
+                f"--output_dir {directory} is not empty, and no `hfcls {command}` was begun there: choose another one."
+            )
+        return False
+    check_nothing_inside(directory, {**values, "overwrite_output_dir": overwrite})
+    if not overwrite:
+        _compare(_settings(values), _read(own), own)
+    return not overwrite
+
+
+def settle(directory: Path, values: dict[str, Any], *, file: str, command: str, overwrite: bool = False) -> None:
+    """Makes the directory ready, once everything else is known to be in order; see `check_place`."""
+    if overwrite:
         _empty(directory)
-    elif directory.is_dir() and not own.is_file() and any(not _is_ours(entry) for entry in directory.iterdir()):
-        raise UserError(
-            f"--output_dir {directory} is not empty, and no `hfcls {command}` was begun there: choose another one."
-        )
-    if own.is_file():
-        _compare(settings, _read(own), own)
-        return True
-    directory.mkdir(parents=True, exist_ok=True)
+    more: dict[str, Any] = {name: values[name] for name in ("repeats", "keep_ensemble") if name in values}
     again = f"# hfcls {command} --config {file} --output_dir ANOTHER; the same command again goes on after a stop.\n"
-    write_text(own, again + dump_yaml(settings))
-    return False
+    write_text(directory / file, again + dump_yaml({**_settings(values), **more}))
+
+
+def _settings(values: dict[str, Any]) -> dict[str, Any]:
+    """What must stay as it is."""
+    return {name: value for name, value in sorted(values.items()) if name not in FREE and value is not None}
 
 
 @contextmanager
@@ -100,7 +113,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _compare(now: dict[str, Any], before: dict[str, Any], file: Path) -> None:
-    for name in sorted(now.keys() | before.keys()):
+    for name in sorted((now.keys() | before.keys()) - FREE):
         if now.get(name) != before.get(name):
             raise UserError(
                 f"--{name} was {before.get(name)} and is now {now.get(name)}: {file.parent} was begun with what "

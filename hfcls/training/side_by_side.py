@@ -28,7 +28,7 @@ def work_side_by_side(work: Work, jobs: Sequence[Any], *, processes: int, thread
         Number and result of each job, as they are done.
 
     Raises:
-        UserError: that of a job, after the others that had begun have ended; or a process was killed.
+        UserError: that of a job, once the others have saved what they did; or a process was killed.
         KeyboardInterrupt: Ctrl-C, after each process has saved what it did.
     """
     if min(processes, len(jobs)) < 2:
@@ -75,9 +75,12 @@ class _Worker:
             result, error = self.connection.recv()
         except EOFError:
             self.process.join()
+            code = self.process.exitcode or 0
+            if code > 0:
+                raise UserError(f"A process has ended with an error, which is above (exit code {code}).") from None
             raise UserError(
-                f"A process was killed (exit code {self.process.exitcode}), perhaps for want of memory: give fewer "
-                "--processes. The same command goes on with what is left to do."
+                f"A process was killed (signal {-code}), perhaps for want of memory: give fewer --processes. The same "
+                "command goes on with what is left to do."
             ) from None
         if error is not None:
             raise error

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -14,10 +15,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import load_digits
 from sklearn.model_selection import cross_val_score
 
-from hfcls.commands.crossval import crossval
+from hfcls.commands.crossval import build_parser, crossval
 from hfcls.commands.evaluate import evaluate
+from hfcls.data.folds import assign_folds
 from hfcls.errors import UserError
 from hfcls.structures import Predictions
+from hfcls.training.crossval import load_pool
 from tests.processes import kill, start_crossval, wait, wait_for
 
 # A step that changes nothing: the network stays as the seed made it.
@@ -104,6 +107,73 @@ def test_the_same_command_changes_nothing_and_another_is_refused(directory: Path
     assert (directory / "crossval.json").read_bytes() == before
     with pytest.raises(UserError, match="--folds was 3 and is now 4"):
         crossval({**FIXED, "folds": 4, "repeats": 2, "output_dir": str(directory)})
+
+
+def test_groups_stay_together_where_they_lie_in_two_splits(image_folder: Path, tmp_path: Path):
+    """Each patient has one image in train and one in validation, so that neither split alone has groups."""
+    classes: dict[str, list[Path]] = {}
+    for image in sorted(shutil.copytree(image_folder, tmp_path / "images").rglob("*.png")):
+        classes.setdefault(image.parent.name, []).append(image)
+    with (tmp_path / "visits.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["path", "label", "split", "patient"])
+        for name, own in classes.items():
+            for number, image in enumerate(own[: len(own) // 2 * 2]):
+                rows.writerow(
+                    [
+                        str(image.relative_to(tmp_path)),
+                        name,
+                        ("train", "validation")[number % 2],
+                        f"{name} {number // 2}",
+                    ]
+                )
+    pool, _ = load_pool({"train_dir": str(tmp_path / "visits.csv"), "group_column_name": "patient"})
+    assert pool.groups is not None and len(set(pool.groups)) == len(pool.ids) / 2
+    assigned = assign_folds(pool.keys, pool.labels, folds=3, seed=0, groups=pool.groups)
+    for group in set(pool.groups):
+        assert len({fold for fold, own in zip(assigned, pool.groups, strict=True) if own == group}) == 1
+
+
+def test_changed_data_and_lists_inside_are_refused(image_folder: Path, tmp_path: Path, monkeypatch):
+    """Before anything is overwritten; the trainings themselves play no part."""
+    monkeypatch.setattr("hfcls.training.crossval.train_whole", _no_training)
+    values = {**FIXED, "train_dir": str(image_folder), "folds": 2, "output_dir": str(tmp_path / "folds")}
+    del values["dataset_name"]
+    with pytest.raises(NotTrained):
+        crossval(values)
+    before = {file: file.read_bytes() for file in (tmp_path / "folds").rglob("*") if file.is_file()}
+    first = min(image_folder.rglob("*.png"))
+    other = next(name.name for name in sorted(image_folder.iterdir()) if name.name != first.parent.name)
+    own = tmp_path / "relabel.csv"
+    own.write_text(f"id,label\n{first.relative_to(image_folder)},{other}\n")
+    with pytest.raises(UserError, match="--relabel was None and is now"):
+        crossval({**values, "relabel": str(own)})
+    copy = shutil.copytree(image_folder, tmp_path / "images")
+    moved = {**values, "train_dir": str(copy), "output_dir": str(tmp_path / "moved")}
+    with pytest.raises(NotTrained):
+        crossval(moved)
+    (copy / first.relative_to(image_folder)).unlink()
+    with pytest.raises(UserError, match="have changed since"):
+        crossval(moved)
+    inside = shutil.copy(own, tmp_path / "folds" / "mine.csv")
+    with pytest.raises(UserError, match=r"--relabel .* lies in --output_dir"):
+        crossval({**values, "relabel": str(inside), "overwrite_output_dir": True})
+    assert Path(inside).is_file() and before == {file: file.read_bytes() for file in before}
+
+
+class NotTrained(Exception):
+    """In the place of a training."""
+
+
+def _no_training(values: dict) -> None:
+    raise NotTrained
+
+
+def test_the_settings_of_a_run_are_taken(image_folder: Path, tmp_path: Path):
+    """``run.yaml`` has all flags of a training, also those that folds decide."""
+    (tmp_path / "run.yaml").write_text("streaming: false\narchitecture: lenet5\nmax_steps: 1\ntest_fraction: 0.2\n")
+    values = build_parser().values(["--config", str(tmp_path / "run.yaml"), "--output_dir", "x"])
+    assert values["streaming"] is False and values["test_fraction"] == 0.2
 
 
 def test_folds_are_kept_as_one_classifier(image_folder: Path, tmp_path: Path):
