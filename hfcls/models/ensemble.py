@@ -47,14 +47,8 @@ def build_ensemble(
     shares = _shares(weights, len(members))
     kept = [index for index, share in enumerate(shares) if share > 0]
     members, names = [members[index] for index in kept], [names[index] for index in kept]
-    for member, name in zip(members, names, strict=True):
-        _check_kind(member, name)
+    orders, size, inputs, notices = _match(members, names)
     first = members[0]
-    orders = [
-        _order(first.class_names, member.class_names, names[0], name)
-        for member, name in zip(members, names, strict=True)
-    ]
-    size, inputs, notices = _match_inputs(members, names)
     config = EnsembleConfig(
         architecture=describe_members(members),
         image_size=size[0] if size[0] == size[1] else list(size),
@@ -71,15 +65,35 @@ def build_ensemble(
     return Classifier(model, copy.copy(first.image_processor), tuple(notices))
 
 
+def check_members(members: Sequence[Classifier], names: Sequence[str]) -> None:
+    """Whether classifiers can be members of one ensemble, told without building it.
+
+    Raises:
+        UserError: they cannot.
+    """
+    _match(members, names)
+
+
 def is_ensemble(model: Any) -> bool:
     """Whether a model is an ensemble of ours."""
     return isinstance(model, Ensemble)
 
 
 def describe_members(members: Sequence[Classifier]) -> str:
-    """Such as ``ensemble of 2 simple_cnn and 1 resnet18``."""
-    counts = Counter(_kind(member) for member in members)
-    return f"ensemble of {' and '.join(f'{count} {kind}' for kind, count in counts.items())}"
+    """Such as ``ensemble of 1 lenet5, 2 simple_cnn and 1 resnet18``."""
+    *most, last = [f"{count} {kind}" for kind, count in Counter(_kind(member) for member in members).items()]
+    return f"ensemble of {', '.join(most)}{' and ' if most else ''}{last}"
+
+
+def _match(
+    members: Sequence[Classifier], names: Sequence[str]
+) -> tuple[list[list[int] | None], tuple[int, int], list[dict[str, list[float]] | None], list[str]]:
+    """The orders of the members' classes, the size of the images, what each makes of them, and notices."""
+    for member, name in zip(members, names, strict=True):
+        _check_kind(member, name)
+    wanted = members[0].class_names
+    orders = [_order(wanted, member.class_names, names[0], name) for member, name in zip(members, names, strict=True)]
+    return orders, *_match_inputs(members, names)
 
 
 def _kind(member: Classifier) -> str:

@@ -28,6 +28,7 @@ from hfcls.parsing import dump_yaml, flags_of, training_flags
 from hfcls.search.plan import Plan
 from hfcls.search.study import SearchStudy
 from hfcls.search.table import read_record
+from hfcls.training.checkpoints import list_checkpoints, remove_checkpoint
 from hfcls.training.own_data import load_own_data
 from hfcls.training.run_directory import SETTINGS, is_run, read_settings
 from hfcls.training.whole_run import train_whole
@@ -115,6 +116,8 @@ def _refit(plan: Plan, best: Any, run_dir: Path, say: Callable[[str], None]) -> 
         values["resume_from_checkpoint"] = "auto"
     if not (run_dir / "metrics.json").is_file():
         train_whole(values, splits=())
+    for checkpoint in list_checkpoints(run_dir):
+        remove_checkpoint(checkpoint)
     return told
 
 

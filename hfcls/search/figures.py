@@ -108,8 +108,10 @@ def plot_parallel(plan: Plan, rows: Sequence[dict[str, Any]]) -> str:
         return bottom - share * (bottom - top)
 
     parts = []
-    ordered = sorted(rows, key=lambda row: row["value"], reverse=not plan.greater_is_better)
     best = best_row(plan, list(rows))
+    # The best on top, also of equals.
+    sign = 1 if plan.greater_is_better else -1
+    ordered = sorted(rows, key=lambda row: (sign * row["value"], row is best))
     for place, row in enumerate(ordered):
         points = []
         for x, one in zip(spots, axes, strict=False):

@@ -46,7 +46,7 @@ def write_page(study: SearchStudy) -> Path:
         "history": plot_history(plan, rows),
         "importances": plot_importances(importances) if importances else "",
         "reason": reason,
-        "parallel": plot_parallel(plan, complete) if len(complete) > 1 else "",
+        "parallel": plot_parallel(plan, complete) if len(complete) > 1 and len(plan.space.dimensions) > 1 else "",
         "scatter": [plot_dimension(plan, one, rows) for one in plan.space.dimensions] if complete else [],
         "names": [one.name for one in plan.space.dimensions],
         "rows": _table(plan, rows),

@@ -127,22 +127,14 @@ class _Workers:
 def _serve(plan: Plan) -> None:
     """A worker's life."""
     become_worker()
-    code = 1
-    try:
-        # The parent has the last word.
-        sys.stderr.flush()
-        code = run_command(lambda: _quietly(plan))
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    sys.exit(code)
+    sys.exit(run_command(lambda: _quietly(plan)))
 
 
 def _quietly(plan: Plan) -> int:
     try:
         work(plan, print_line)
     except KeyboardInterrupt:
-        os._exit(130)  # what there is to say the parent says
+        return 130  # what there is to say the parent says
     return 0
 
 

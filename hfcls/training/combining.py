@@ -21,6 +21,7 @@ from hfcls.evaluation.speed import describe_training, measure_latency, measure_s
 from hfcls.evaluation.trusting import learn_and_measure_trust
 from hfcls.files import write_json, write_text
 from hfcls.models import Classifier, build_ensemble, save_classifier
+from hfcls.models.ensemble import check_members
 from hfcls.models.figures import measure_model
 from hfcls.parsing import dump_yaml
 from hfcls.structures import Predictions
@@ -73,7 +74,7 @@ def choose_members(
     if row.of == "weights":
         check_ingredients(classifiers, names)
     else:
-        build_ensemble(classifiers, names=names)  # told before all images are worked through
+        check_members(classifiers, names)
     settings = _settings(arguments, accelerator)
     splits = [split for split in ("validation", "test") if split in shared.loaded.splits]
     if "validation" not in splits and arguments.method not in ("average", "uniform_soup"):

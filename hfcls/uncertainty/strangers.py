@@ -14,6 +14,8 @@ from hfcls.registry import Registry
 
 # Rows of a block of distances, so that they fit the memory.
 _BLOCK = 1024
+# Of a log-sum-exp in float32 logits that is 0 but for that.
+_ROUNDING = 1e-4
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,10 @@ class MaximumLogit(_OfLogits):
 
 
 class Energy(_OfLogits):
-    """The log-sum-exp of the logits: the free energy of the image."""
+    """The log-sum-exp of the logits: the free energy of the image.
+
+    Of logits that are logarithms of probabilities it is 0 for all images; see `tells_energy`.
+    """
 
     title, paper = "Energy", "Liu, Wang, Owens, Li 2020, arXiv:2010.03759"
 
@@ -186,6 +191,14 @@ DETECTORS: Registry[type[Detector]] = Registry(
         "react": Rectified,
     },
 )
+
+
+def tells_energy(logits: np.ndarray) -> bool:
+    """Whether the log-sum-exp of logits (N, K) says anything: not of an ensemble's, the logarithms of probabilities.
+
+    Scaled by a temperature it would, but what it said would turn with the temperature at 1.
+    """
+    return bool((np.abs(logsumexp(logits.astype(np.float64), axis=1)) > _ROUNDING).any())
 
 
 def usable(known: Known) -> list[str]:

@@ -21,11 +21,13 @@ from hfcls.uncertainty.conformal import CONFORMAL, ConformalSets, fit_conformal
 from hfcls.uncertainty.detection import threshold_95
 from hfcls.uncertainty.rejection import Abstention, RiskCoverage, choose_abstention, compute_risk_coverage, thin_out
 from hfcls.uncertainty.scaling import SCALINGS, Scaling
-from hfcls.uncertainty.strangers import DETECTORS, Detector, Known, Seen
+from hfcls.uncertainty.strangers import DETECTORS, Detector, Known, Seen, tells_energy
 
 CALIBRATION = "calibration.json"
 # Of the logits alone, so that an answer costs nothing more; see the README's figures.
 STRANGENESS = "energy"
+# Where the logits are logarithms of probabilities, whose energy says nothing.
+STRANGENESS_OF_PROBABILITIES = "msp"
 COVERAGE = 0.95
 CONFORMAL_METHOD = "aps"
 # Of the curve that is kept.
@@ -195,7 +197,8 @@ def fit_trust(
     )
     probabilities = scaled.probabilities
     curve = compute_risk_coverage(probabilities.max(axis=1), probabilities.argmax(axis=1) == known.labels)
-    trust = Trust(known.class_names, split, len(known), fitted, sets, STRANGENESS, 0.0, thin_out(curve, _POINTS))
+    score = STRANGENESS if tells_energy(known.logits) else STRANGENESS_OF_PROBABILITIES
+    trust = Trust(known.class_names, split, len(known), fitted, sets, score, 0.0, thin_out(curve, _POINTS))
     return replace(trust, data=data, strange_from=threshold_95(trust._detector().score(Seen(scaled.logits))))
 
 

@@ -18,6 +18,7 @@ from hfcls.cli import main
 from hfcls.commands.evaluate import evaluate
 from hfcls.commands.predict import predict
 from hfcls.commands.train import train
+from hfcls.evaluation.trusted import measure_trust
 from hfcls.metrics.wilson import wilson_interval
 from hfcls.structures import Predictions
 from hfcls.uncertainty.calibration import measure_calibration
@@ -214,25 +215,77 @@ assert "hfcls" not in sys.modules
 """
 
 
-@pytest.mark.parametrize("method", ["temperature", "vector"])
-def test_a_folded_copy_is_calibrated_for_whoever_reads_it(run: Path, table: Path, tmp_path: Path, method, capsys):
-    asked = ["evaluate", str(run), "--split", "validation", "--calibrate", method, "--use_cpu"]
-    assert main([*asked, "--folded_dir", str(tmp_path / "folded")]) == 0
-    files = images_of(table, 5)
+def ask_a_stranger(model: Path, files: list[str], place: Path) -> list[dict[str, float]]:
+    """What transformers' pipeline says in a process that finds no hfcls: of each image the scores by class."""
     done = subprocess.run(
-        [sys.executable, "-c", STRANGER, str(tmp_path / "folded"), *files],
+        [sys.executable, "-c", STRANGER, str(model), *files],
         capture_output=True,
         text=True,
-        cwd=tmp_path,
-        env={"PATH": "/usr/bin", "HOME": str(tmp_path), "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""},
+        cwd=place,
+        env={"PATH": "/usr/bin", "HOME": str(place), "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""},
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    told = json.loads(done.stdout.splitlines()[-1])
+    told: list[dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+@pytest.fixture(scope="module")
+def timm_run(table: Path, tmp_path_factory) -> Path:
+    place = tmp_path_factory.mktemp("timm") / "run"
+    train(
+        {
+            "train_dir": str(table),
+            "architecture": "resnet18",
+            "image_size": 32,
+            "output_dir": str(place),
+            "use_cpu": True,
+        }
+        | {"max_steps": 4, "disable_tqdm": True, "learning_rate": 0.001, "seed": 3, "label_column_name": "label"}
+        | {"validation_fraction": 0.3}
+    )
+    return place
+
+
+@pytest.mark.parametrize("method", ["temperature", "vector"])
+@pytest.mark.parametrize("kind", ["own", "timm"])
+def test_model_predictions_and_stranger_agree(
+    runs: tuple[Path, Path], timm_run: Path, table: Path, tmp_path: Path, kind: str, method: str
+):
+    """The same figures from the model, from what it once said, and from whoever reads the folded copy."""
+    run = tmp_path / "run"
+    shutil.copytree(runs[0] if kind == "own" else timm_run, run)
+    asked = {"model": str(run), "use_cpu": True}
+    learned = {"split": "validation", "calibrate": method, "output_dir": str(tmp_path / "learned")}
+    evaluate(asked | learned | {"folded_dir": str(tmp_path / "folded")})
+    content = evaluate(asked | {"output_dir": str(tmp_path / "again")})["splits"]["test"]
+
+    saved, trust = Predictions.load(run / "predictions" / "test.parquet"), load_trust(run, NAMES)
+    assert trust.scaling.method == method
+    told = json.loads(json.dumps(measure_trust(saved, trust)))
+    again = json.loads(json.dumps(content["trust"]))
+    for key in ("before", "after"):
+        assert again["calibration"][key] == pytest.approx(told["calibration"][key], abs=1e-6)
+    for key in ("learned_from", "scaling", "sets", "abstaining", "strange"):
+        assert again[key] == told[key]
+
+    probabilities = softmax(trust.scaled(saved.logits).astype(np.float64), axis=1)
+    files = [str(table.parent / name) for name in saved.ids]
+    answers = ask_a_stranger(tmp_path / "folded", files, tmp_path)
+    given = np.array([[row[name] for name in NAMES] for row in answers])
+    # float32 in another order of sums
+    np.testing.assert_allclose(given.max(axis=1), probabilities.max(axis=1), atol=1e-5)
+    accuracy = (probabilities.argmax(axis=1) == saved.labels).mean()
+    assert (given.argmax(axis=1) == saved.labels).mean() == accuracy
+    assert 0 < accuracy < 1 and (method == "vector" or accuracy == content["headline"]["accuracy"]["value"])
     for model in (run, tmp_path / "folded"):
-        rows = predict({"model": model, "images": files, "use_cpu": True, "probabilities": True})
-        for row, stranger in zip(rows, told, strict=True):
-            # float32 in another order of sums
-            assert stranger == pytest.approx(row["probabilities"], abs=1e-5)
+        rows = predict({"model": model, "images": files[:5], "use_cpu": True, "probabilities": True})
+        assert [row["probabilities"] for row in rows] == [pytest.approx(one, abs=1e-5) for one in answers[:5]]
+    # Unscaled it would not be the same.
+    assert np.abs(probabilities - saved.probabilities).max() > 1e-3
+
+
+def test_a_folded_copy_is_not_folded_again(run: Path, table: Path, tmp_path: Path, capsys):
+    assert main(["evaluate", str(run), "--use_cpu", "--folded_dir", str(tmp_path / "folded")]) == 0
     capsys.readouterr()
     again = ["evaluate", str(tmp_path / "folded"), "--test_dir", str(table), "--use_cpu"]
     assert main([*again, "--label_column_name", "label", "--folded_dir", str(tmp_path / "twice")]) == 2

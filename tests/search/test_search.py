@@ -85,6 +85,7 @@ def test_two_workers_share_the_trials_and_the_winner_is_refitted(image_folder, t
     best = record["trials"][record["best"] - 1]
     assert settings["learning_rate"] == best["params"]["learning_rate"]
     assert settings["num_train_epochs"] == best["best_epoch"]
+    assert not list((tmp_path / "shared" / "best").glob("checkpoint-*"))
 
 
 def test_a_claim_is_exclusive_and_an_orphan_is_gone_on_with(image_folder, tmp_path):

@@ -5,7 +5,7 @@ from typing import Any
 
 from hfcls.evaluation.formats import format_value
 from hfcls.uncertainty.strangers import DETECTORS
-from hfcls.uncertainty.trust import STRANGENESS
+from hfcls.uncertainty.trust import STRANGENESS, STRANGENESS_OF_PROBABILITIES
 
 
 def sum_up(results: dict[str, dict[str, Any]]) -> str:
@@ -38,7 +38,9 @@ def _clauses(results: dict[str, dict[str, Any]]) -> Iterator[str]:
             wanted, answered, risk = (format_value(kept[key]) for key in ("wanted", "answered", "risk"))
             yield f"held to {wanted} wrong answers it answers {answered} of the images, {risk} of these wrongly"
     if one := results.get("strangers"):
-        yield f"{_strangers(one)}, at 5 % false alarms ({DETECTORS[STRANGENESS].title})"
+        scores = {row["score"] for row in one["rows"]}
+        score = STRANGENESS if STRANGENESS in scores else STRANGENESS_OF_PROBABILITIES
+        yield f"{_strangers(one, score)}, at 5 % false alarms ({DETECTORS[score].title})"
 
 
 def _accuracy(row: dict[str, Any]) -> float | None:
@@ -46,9 +48,9 @@ def _accuracy(row: dict[str, Any]) -> float | None:
     return value
 
 
-def _strangers(found: dict[str, Any]) -> str:
+def _strangers(found: dict[str, Any], score: str) -> str:
     """The share of each kind that is found out; of made images where there are no others."""
-    figures = next(row["figures"] for row in found["rows"] if row["score"] == STRANGENESS)
+    figures = next(row["figures"] for row in found["rows"] if row["score"] == score)
     shares: dict[str, list[float]] = {}
     for one, figure in zip(found["sets"], figures, strict=True):
         shares.setdefault(one["kind"], []).append(1 - figure["fpr95"])
