@@ -36,7 +36,7 @@ from hfcls.training.whole_run import train_whole
 # Data flags that the list of a fold takes the place of.
 _DEALT = (
     *("test_fraction", "max_train_samples", "max_eval_samples", "max_test_samples", "streaming"),
-    *("class_mapping", "exclude", "relabel"),
+    *("class_mapping", "exclude", "relabel", "group_column_name", "group_pattern"),
 )
 # Of the values that a metric can have, where these are not 0 and 1.
 _ENDS = {"log_loss": (0.0, np.inf), "brier": (0.0, 2.0), "mcc": (-1.0, 1.0), "cohen_kappa": (-1.0, 1.0)}
