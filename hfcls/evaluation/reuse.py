@@ -9,12 +9,16 @@ import torch
 from hfcls.evaluation.fingerprints import classifier_digest, dataset_digest, file_digest
 from hfcls.files import write_json
 
+# Of the figures: one more whenever one of them is computed in another way, so that none is taken from before.
+_FORM = 1
+
 
 def describe_making(
     classifier: Any, dataset: Any, *, split: str, batch_size: int, device: torch.device
 ) -> dict[str, Any]:
-    """What the predictions of a split hang on, ready for JSON."""
+    """What the predictions of a split and their figures hang on, ready for JSON."""
     return {
+        "form": _FORM,
         "the model": classifier_digest(classifier),
         "the images": dataset_digest(dataset),
         "split": split,

@@ -37,8 +37,8 @@ def photos(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def strangers(tmp_path_factory) -> Path:
-    """12 grey images and a broken one."""
-    root = tmp_path_factory.mktemp("strangers") / "grey"
+    """12 grey images and a broken one, in a folder that is called as a split is."""
+    root = tmp_path_factory.mktemp("strangers") / "train"
     root.mkdir()
     for number in range(12):
         Image.new("RGB", (40, 32), (10 * number,) * 3).save(root / f"{number:02d}.png")
@@ -121,7 +121,7 @@ def test_every_step_costs_what_it_says_and_is_right(run: Path, strangers: Path, 
 
     sets_ = results["strangers"]["sets"]
     assert [(one["name"], one["kind"], one["n"], one["left_out"]) for one in sets_] == [
-        ("grey", "far", 12, 1), ("uniform noise", "made", n, 0), ("shuffled patches", "made", n, 0),
+        ("train", "far", 12, 1), ("uniform noise", "made", n, 0), ("shuffled patches", "made", n, 0),
     ]  # fmt: skip
     asked = {"model": run, "images": str(strangers), "use_cpu": True, "calibrated": False, "top_k": 1}
     sure = [row["predictions"][0]["score"] for row in predict(asked) if row["error"] is None]

@@ -75,7 +75,7 @@ class Subject:
     record: dict[str, Any]
     batch_size: int = 64
     quiet: bool = False
-    _loaded: dict[str, Seen] = field(default_factory=dict, repr=False)
+    _loaded: dict[Path, Seen] = field(default_factory=dict, repr=False)
 
     @property
     def networks(self) -> int:
@@ -147,10 +147,15 @@ class Subject:
         return self.see(one.name, one.record, one.batches, one.n)
 
     def see(self, name: str, record: str, batches: Callable[[], Iterable[Any]], n: int) -> Seen:
-        """What the network makes of some images, from the disk where it was seen before."""
-        if name in self._loaded:
-            return self._loaded[name]
+        """What the network makes of some images, from the disk where it was seen before.
+
+        Args:
+            name: for people; a folder of strangers may be called as a split is.
+            record: of what the images are.
+        """
         file = self._file(record)
+        if file in self._loaded:
+            return self._loaded[file]
         if file.is_file():
             kept = np.load(file)
             seen = Seen(kept["logits"], kept.get("features"))
@@ -165,11 +170,12 @@ class Subject:
                 quiet=self.quiet,
             )
             save_seen(seen, file)
-        self._loaded[name] = seen
+        self._loaded[file] = seen
         return seen
 
     def _file(self, record: str) -> Path:
-        made_from = f"{self.record['the model']} {record} {self.batch_size} {torch.__version__}"
+        hardware = f"{self.device.type} {torch.__version__}"
+        made_from = f"{self.record['the model']} {record} {self.batch_size} {hardware}"
         key = blake2b(made_from.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         return self.keep / f"{key}.npz"
 
