@@ -25,12 +25,16 @@ _SAME = 1e-6
 _LEVEL = 0.05
 
 
-def compare_predictions(first: Predictions, second: Predictions, *, names: tuple[str, str]) -> dict[str, Any]:
+def compare_predictions(
+    first: Predictions, second: Predictions, *, names: tuple[str, str], data: tuple[str, str] = ("", "")
+) -> dict[str, Any]:
     """Compares two classifiers on the images that both have answered.
 
     Args:
         first, second: of the same images, in any order, with the same classes.
         names: of the two, for messages.
+        data: fingerprints of what either has answered, as in ``data.json``; empty where one is not known. Ids alone,
+            such as ``test/3``, may be those of other images.
 
     Returns:
         ``n``; ``accuracy`` and ``log_loss`` (each with ``first``, ``second`` and the ``difference`` of the second from
@@ -44,6 +48,8 @@ def compare_predictions(first: Predictions, second: Predictions, *, names: tuple
         UserError: the images or the classes differ, or there is nothing to compare.
     """
     second = _aligned(first, second, names)
+    if all(data) and data[0] != data[1]:
+        raise _other_images(names)
     one, other = Samples(first), Samples(second)
     for name, samples in zip(names, (one, other), strict=True):
         if samples.unusable:
@@ -101,10 +107,7 @@ def _aligned(first: Predictions, second: Predictions, names: tuple[str, str]) ->
     places = {sample_id: row for row, sample_id in enumerate(second.ids)}
     missing = [sample_id for sample_id in first.ids if sample_id not in places]
     if missing or len(places) != len(first.ids):
-        raise UserError(
-            f"{names[0]} and {names[1]} were evaluated on different images, so they cannot be compared: name the "
-            "same data for both, such as with --test_dir."
-        )
+        raise _other_images(names)
     rows = [places[sample_id] for sample_id in first.ids]
     columns = [second.class_names.index(name) for name in first.class_names]
     renumbered = np.argsort(columns)
@@ -112,6 +115,13 @@ def _aligned(first: Predictions, second: Predictions, names: tuple[str, str]) ->
     if not np.array_equal(labels, first.labels):
         raise UserError(f"{names[0]} and {names[1]} were evaluated with different labels: name the same data for both.")
     return Predictions(second.logits[rows][:, columns], labels, first.ids, first.class_names)
+
+
+def _other_images(names: tuple[str, str]) -> UserError:
+    return UserError(
+        f"{names[0]} and {names[1]} were evaluated on different images, so they cannot be compared: name the same data "
+        "for both, such as with --test_dir."
+    )
 
 
 def _differ(known: Predictions, first: Samples, second: Samples) -> list[dict[str, Any]]:
