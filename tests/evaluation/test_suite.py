@@ -235,6 +235,32 @@ def test_without_a_validation_split_half_of_the_images_are_fitted_on(plain: Path
     assert "name it with --train_dir" in (tmp_path / "out" / "suite" / "index.html").read_text(encoding="utf-8")
 
 
+def test_validation_is_fitted_on_only_where_it_is_of_these_weights_and_not_measured(
+    plain: Path, photos: Path, tmp_path: Path
+):
+    """Half of the images are fitted on where a measured one is in validation, and where the weights were changed."""
+    names = Predictions.load(plain / "predictions" / "validation.parquet").ids
+    others = sorted({str(file.relative_to(photos)) for file in photos.rglob("*.png")} - set(names))
+    assert len(others) == 150 - len(names)
+
+    def fitted_on(images: list[str], run: Path) -> str:
+        place = tmp_path / str(len(list(tmp_path.iterdir())))
+        for number, name in enumerate(images):
+            (place / "data" / Path(name).parent.name).mkdir(parents=True, exist_ok=True)
+            shutil.copy(photos / name, place / "data" / Path(name).parent.name / f"{number}.png")
+        asked = {"model": str(run), "test_dir": str(place / "data"), "suite": "quick", "use_cpu": True}
+        evaluate(asked | {"output_dir": str(place / "out")})
+        return read(place / "out")["calibration"]["result"]["fitted_on"]
+
+    assert "validation split" in fitted_on(others, plain)
+    assert f"of the {len(others) + 1} images" in fitted_on([*others, names[0]], plain)
+    shutil.copytree(plain, tmp_path / "changed")
+    weights = load_file(plain / "model.safetensors")
+    changed = {name: 7 * value for name, value in weights.items()}
+    save_file(changed, tmp_path / "changed" / "model.safetensors", {"format": "pt"})
+    assert f"of the {len(others)} images" in fitted_on(others, tmp_path / "changed")
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [

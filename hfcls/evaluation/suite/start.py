@@ -14,6 +14,7 @@ from hfcls.data.draws import uniform_draws
 from hfcls.data.transforms import Preprocessing
 from hfcls.errors import UserError
 from hfcls.evaluation.fingerprints import classifier_digest, dataset_digest
+from hfcls.evaluation.reuse import unseen_predictions
 from hfcls.evaluation.suite.run import SEEN, run_suite
 from hfcls.evaluation.suite.stranger_sets import made_strangers, named_strangers
 from hfcls.evaluation.suite.subject import FEWEST, SEED, Subject, TrainImages
@@ -74,7 +75,7 @@ def evaluate_suite(
     """
     preprocessing, size = Preprocessing(classifier.image_processor), arguments.per_device_eval_batch_size
     images = dataset_digest(dataset)
-    validation = _validation(directory, arguments.split, classifier.class_names)
+    validation = _validation(directory, classifier, dataset)
     strangers = (
         *named_strangers(arguments.strangers or [], preprocessing, batch_size=size),
         *made_strangers(dataset, preprocessing, batch_size=size, record=images),
@@ -119,13 +120,16 @@ def _train_images(train: Any, batches: Callable[[np.ndarray], Iterable[Any]]) ->
     return TrainImages(len(rows), np.asarray(train.labels)[rows], lambda: batches(rows), record)
 
 
-def _validation(directory: Path, split: str, class_names: tuple[str, ...]) -> Predictions | None:
-    """The predictions of the run's own validation split, where they can be fitted on."""
-    file = directory / "predictions" / "validation.parquet"
-    if split == "validation" or not file.is_file():
+def _validation(directory: Path, classifier: Classifier, dataset: Any) -> Predictions | None:
+    """The predictions of the run's own validation split, where they can be fitted on.
+
+    That is where they are of this classifier's weights, and of images of which none is measured.
+    """
+    found = unseen_predictions(directory, "validation", model=classifier.model, dataset=dataset)
+    if found is None:
         return None
-    found = Predictions.load(file).known
-    fits = found.class_names == class_names and len(found) >= FEWEST and np.isfinite(found.logits).all()
+    found = found.known
+    fits = found.class_names == classifier.class_names and len(found) >= FEWEST and np.isfinite(found.logits).all()
     return found if fits else None
 
 

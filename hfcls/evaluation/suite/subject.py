@@ -53,7 +53,8 @@ class Subject:
         passed_features: (N, D) of the same pass; None where the network has no head that could be found, or where the
             predictions are those of an earlier evaluation.
         batches: makes some rows of the same images again, in that order, as ``pixel_values``.
-        validation: predictions of the run's own validation split, to fit on; None where it has none, or is measured.
+        validation: predictions of the run's own validation split, to fit on; None where it has none, where one of its
+            images is measured, or where they are of other weights.
         train: None where there is no train split, or it is measured.
         strangers: sets of images that show none of the classes.
         keep: a directory for what the network makes of further images.
