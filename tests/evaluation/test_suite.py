@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from scipy.special import softmax
+from scipy.special import logsumexp, softmax
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
@@ -22,11 +22,13 @@ from hfcls.commands.train import train
 from hfcls.evaluation.suite import QUICK, STEPS
 from hfcls.evaluation.suite.step import Step
 from hfcls.evaluation.suite.stranger_sets import shuffle_patches
+from hfcls.evaluation.suite.summary import sum_up
+from hfcls.metrics.wilson import wilson_interval
 from hfcls.structures import Predictions
 from hfcls.uncertainty.conformal import fit_conformal
 from hfcls.uncertainty.detection import auroc_interval, bootstrap_auroc
 from hfcls.uncertainty.scaling import fit_temperature
-from hfcls.uncertainty.trust import draws_of
+from hfcls.uncertainty.trust import VERDICTS, draws_of, load_trust
 from tests.conftest import write_images
 
 
@@ -140,13 +142,26 @@ def test_every_step_costs_what_it_says_and_is_right(run: Path, strangers: Path, 
 
     said = capsys.readouterr().out
     surest = scaling.scale(predictions).probabilities.max(axis=1)
-    sure, passing = predictions.probabilities.max(axis=1), results["strangers"]["rows"][2]["figures"][0]["fpr95"]
-    assert results["strangers"]["rows"][2]["score"] == "energy"
+    sure = predictions.probabilities.max(axis=1)
+    told = results["strangers"]["as_predict"]
+    assert told["score"] == "energy"
+    assert told["threshold"] == pytest.approx(load_trust(run, predictions.class_names).strange_from)
+    alarms = (-logsumexp(scaling.apply(predictions.logits).astype(np.float64), axis=1) > told["threshold"]).mean()
+    assert told["false_alarms"]["value"] == alarms
+    # The run keeps what was learned in the same way: predict says it.
+    verdicts = [row["verdict"] for row in predict(asked | {"calibrated": True}) if row["error"] is None]
+    assert told["found"][0]["value"] == np.mean([one == VERDICTS[2] for one in verdicts])
+    kept = results["abstaining"]["kept"]
+    for one in kept:
+        assert (one["low"], one["high"]) == (
+            wilson_interval(one["wrong"], one["count"]) if one["count"] else (None,) * 2
+        )
     for clause in (
         f"it is {100 * sure.mean():.1f} % sure and right in {100 - 100 * wrong.mean():.1f}",
         f"(scaled: {100 * surest.mean():.1f} % sure)",
         f"hold the true one in {100 * row['coverage']:.1f} %",
-        f"finds out {100 - 100 * passing:.1f} % of the far strange images, at 5 % false alarms",
+        f"predict finds out {100 * told['found'][0]['value']:.1f} % of the far strange images, and takes "
+        f"{100 * alarms:.1f} % of the images for strange that are not",
     ):
         assert clause in said and clause.replace(" %", "\u00a0%") in page
 
@@ -273,6 +288,23 @@ def test_validation_is_fitted_on_only_where_it_is_of_these_weights_and_not_measu
 def test_flags_that_cannot_be_are_refused(plain: Path, tmp_path: Path, capsys, flags, said):
     assert main(["evaluate", str(plain), "--use_cpu", "--output_dir", str(tmp_path), *flags]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_the_sentence_says_how_many_answers_its_shares_are_of():
+    def kept(wanted: float, count: int, wrong: int, *, reachable: bool = True) -> dict:
+        low, high = wilson_interval(wrong, count) if count else (None, None)
+        risk = wrong / count if count else None
+        counts = {"wanted": wanted, "count": count, "wrong": wrong, "reachable": reachable, "answered": count / 120}
+        return counts | {"risk": risk, "low": low, "high": high}
+
+    # Wilson's upper end of none of 2, by hand: 1.96^2 / (2 + 1.96^2)
+    high = 100 * 1.959964**2 / (2 + 1.959964**2)
+    for rows, said in (
+        ([kept(0.01, 2, 0)], f"answers 2 of 120 images (1.7 %), 0 of these wrongly (0.0 %; {high:.1f} % cannot be"),
+        ([kept(0.01, 0, 0), kept(0.05, 0, 0)], "answers none of 120 images"),
+        ([kept(0.01, 0, 0, reachable=False), kept(0.05, 0, 0, reachable=False)], "ven its surest answers are wrong"),
+    ):
+        assert said in sum_up({"abstaining": {"n": 120, "kept": rows}})
 
 
 def test_every_patch_changes_its_place():
