@@ -22,10 +22,16 @@ def run(subject: Subject) -> dict[str, Any]:
     known = subject.known
     if known.weight is None:
         raise CannotDoError("the network's head is not one linear layer with a bias")
-    fitted = LastLayerLaplace(known)
+    fitted = LastLayerLaplace(known, count=subject.train.of)
     answers = gather(_votes(fitted, subject))
     row = measure_answers(f"{MEMBERS} draws of the last layer (Laplace)", answers, subject, passes=1)
-    found = {"n": len(subject.fresh), "rows": [row], "known": subject.train.n, "precision": fitted.precision}
+    found = {
+        "n": len(subject.fresh),
+        "rows": [row],
+        "known": subject.train.n,
+        "of": subject.train.of,
+        "precision": fitted.precision,
+    }
     # The images that it was fitted on have passed for the scores of features.
     return {**found, "members": MEMBERS, "passes": 0}
 

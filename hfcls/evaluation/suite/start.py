@@ -117,7 +117,7 @@ def _train_images(train: Any, batches: Callable[[np.ndarray], Iterable[Any]]) ->
         draws = uniform_draws(train.keys, seed=SEED, epoch=0, stream=_STREAM, count=1)[:, 0]
         rows = np.sort(np.argsort(draws, kind="stable")[:MOST_TRAIN])
     record = f"{dataset_digest(train)} {len(rows)}"
-    return TrainImages(len(rows), np.asarray(train.labels)[rows], lambda: batches(rows), record)
+    return TrainImages(len(rows), len(train), np.asarray(train.labels)[rows], lambda: batches(rows), record)
 
 
 def _validation(directory: Path, classifier: Classifier, dataset: Any) -> Predictions | None:

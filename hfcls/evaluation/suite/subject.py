@@ -30,12 +30,14 @@ class TrainImages:
 
     Attributes:
         n: how many.
+        of: how many it learned from in all.
         labels: (n,).
         batches: makes them, as ``pixel_values``.
         record: of what they are.
     """
 
     n: int
+    of: int
     labels: np.ndarray
     batches: Callable[[], Iterable[Any]]
     record: str
