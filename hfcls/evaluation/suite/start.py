@@ -10,14 +10,13 @@ import torch
 from torch.utils.data import DataLoader, Subset
 
 from hfcls.arguments import EvaluateArguments
-from hfcls.data.draws import uniform_draws
 from hfcls.data.transforms import Preprocessing
 from hfcls.errors import UserError
 from hfcls.evaluation.fingerprints import classifier_digest, dataset_digest
 from hfcls.evaluation.reuse import unseen_predictions
 from hfcls.evaluation.suite.run import SEEN, run_suite
-from hfcls.evaluation.suite.stranger_sets import made_strangers, named_strangers
-from hfcls.evaluation.suite.subject import FEWEST, SEED, Subject, TrainImages
+from hfcls.evaluation.suite.stranger_sets import drawn_rows, made_strangers, named_strangers
+from hfcls.evaluation.suite.subject import FEWEST, Subject, TrainImages
 from hfcls.models import Classifier
 from hfcls.structures import Predictions
 
@@ -112,10 +111,7 @@ def evaluate_suite(
 
 def _train_images(train: Any, batches: Callable[[np.ndarray], Iterable[Any]]) -> TrainImages:
     """The train split, or 10,000 of its images, drawn by their contents."""
-    rows = np.arange(len(train))
-    if len(train) > MOST_TRAIN:
-        draws = uniform_draws(train.keys, seed=SEED, epoch=0, stream=_STREAM, count=1)[:, 0]
-        rows = np.sort(np.argsort(draws, kind="stable")[:MOST_TRAIN])
+    rows = drawn_rows(train.keys, MOST_TRAIN, stream=_STREAM)
     record = f"{dataset_digest(train)} {len(rows)}"
     return TrainImages(len(rows), len(train), np.asarray(train.labels)[rows], lambda: batches(rows), record)
 
