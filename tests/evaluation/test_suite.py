@@ -4,6 +4,7 @@ import json
 import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,21 +14,26 @@ from safetensors.torch import load_file, save_file
 from scipy.special import logsumexp, softmax
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
+from transformers import ViTImageProcessor
 
+import hfcls.evaluation.suite.subject
 import hfcls.models
 from hfcls.cli import main
 from hfcls.commands.evaluate import evaluate
 from hfcls.commands.predict import predict
 from hfcls.commands.train import train
+from hfcls.data.transforms import Preprocessing
+from hfcls.errors import UserError
 from hfcls.evaluation.suite import QUICK, STEPS
 from hfcls.evaluation.suite.step import Step
-from hfcls.evaluation.suite.stranger_sets import shuffle_patches
+from hfcls.evaluation.suite.stranger_sets import named_strangers, shuffle_patches
 from hfcls.evaluation.suite.summary import sum_up
 from hfcls.metrics.wilson import wilson_interval
 from hfcls.structures import Predictions
 from hfcls.uncertainty.conformal import fit_conformal
 from hfcls.uncertainty.detection import auroc_interval, bootstrap_auroc
 from hfcls.uncertainty.scaling import fit_temperature
+from hfcls.uncertainty.strangers import Seen
 from hfcls.uncertainty.trust import VERDICTS, draws_of, load_trust
 from tests.conftest import write_images
 
@@ -288,6 +294,55 @@ def test_validation_is_fitted_on_only_where_it_is_of_these_weights_and_not_measu
 def test_flags_that_cannot_be_are_refused(plain: Path, tmp_path: Path, capsys, flags, said):
     assert main(["evaluate", str(plain), "--use_cpu", "--output_dir", str(tmp_path), *flags]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_strangers_of_a_large_set_are_drawn_by_content(tmp_path: Path, monkeypatch):
+    """40 shades of red, of which 20 are drawn: under other names and in another order the same."""
+    monkeypatch.setattr("hfcls.evaluation.suite.stranger_sets.MOST", 20)
+    preprocessing = Preprocessing(ViTImageProcessor(size={"height": 8, "width": 8}, do_normalize=False))
+    drawn = []
+    for place, step in (("one", 1), ("two", 7)):
+        (tmp_path / place).mkdir()
+        for number in range(40):
+            Image.new("RGB", (8, 8), (6 * number, 0, 0)).save(tmp_path / place / f"{number * step % 40:02d}.png")
+        (found,) = named_strangers([str(tmp_path / place)], preprocessing, batch_size=8)
+        assert found.n == 20
+        red = torch.cat(list(found.batches()))[:, 0, 0, 0] * 255
+        drawn.append(sorted((red / 6).round().int().tolist()))
+    assert drawn[0] == drawn[1] and len(set(drawn[0])) == 20
+    # Of either half about 10; 4 is four standard deviations less (hypergeometric, 1.6).
+    assert 4 <= sum(number < 20 for number in drawn[0]) <= 16
+
+
+def test_strangers_that_a_network_makes_no_numbers_of_are_left_out_with_a_reason(
+    plain: Path, strangers: Path, tmp_path: Path, monkeypatch
+):
+    """The fifth logit of all that is looked at beside the measured images is none."""
+    look = hfcls.evaluation.suite.subject.observe
+
+    def overflow(*args, **kwargs):
+        seen = look(*args, **kwargs)
+        return Seen(np.where(np.arange(seen.logits.size).reshape(seen.logits.shape) == 4, np.nan, seen.logits))
+
+    monkeypatch.setattr("hfcls.evaluation.suite.subject.observe", overflow)
+    asked = {"model": str(plain), "suite": "quick", "strangers": [str(strangers)], "use_cpu": True}
+    evaluate(asked | {"output_dir": str(tmp_path)})
+    found = read(tmp_path)["strangers"]
+    assert found["result"] is None and "images of train are not numbers" in found["reason"]
+
+
+def test_what_goes_wrong_in_a_pass_with_dropout_is_no_reason_to_leave_it_out(run: Path, monkeypatch):
+    """As of an image that cannot be read: the next evaluation would go by the reason that was kept."""
+
+    def broken(_subject):
+        raise UserError("photo.png cannot be read.")
+        yield
+
+    monkeypatch.setattr("hfcls.evaluation.suite.dropout._votes", broken)
+    classifier = hfcls.models.load_classifier(str(run))
+    with pytest.raises(UserError, match="cannot be read"):
+        STEPS["dropout"].run(SimpleNamespace(classifier=classifier))
+    assert not any(part.training for part in classifier.model.modules())
 
 
 def test_the_sentence_says_how_many_answers_its_shares_are_of():
