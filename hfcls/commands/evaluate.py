@@ -293,6 +293,7 @@ def _compare(models: list[str], values: dict[str, Any]) -> dict[str, Any]:
     from hfcls.data.pictures import Pictures
     from hfcls.evaluation.comparing import compare_predictions
     from hfcls.evaluation.comparison_page import Contender, save_comparison
+    from hfcls.evaluation.trusting import fingerprint_of
     from hfcls.files import write_json
     from hfcls.structures import Predictions
 
@@ -304,7 +305,7 @@ def _compare(models: list[str], values: dict[str, Any]) -> dict[str, Any]:
     flags = {name: value for name, value in values.items() if name != "model"}
     output = Path(values.get("output_dir") or _default_comparison(models, values))
     split = flags.get("split", "test")
-    predictions, contenders, pictures = [], [], None
+    predictions, data, contenders, pictures = [], [], [], None
     for number, model in enumerate(models, start=1):
         print(f"\n{model}", flush=True)
         place = output / f"{number}-{Path(model).name.replace('@', '-')}"
@@ -312,10 +313,11 @@ def _compare(models: list[str], values: dict[str, Any]) -> dict[str, Any]:
         report = place / "report" / "index.html"
         contenders.append(Contender(model, measured["splits"][split], measured["speed"], report))
         predictions.append(Predictions.load(place / "predictions" / f"{split}.parquet"))
+        data.append(fingerprint_of(case.summary, split))
         pictures = pictures or Pictures(case.data, max_pixels=case.loaded.max_image_pixels)
     found = [
-        compare_predictions(predictions[0], other, names=(models[0], name))
-        for name, other in zip(models[1:], predictions[1:], strict=True)
+        compare_predictions(predictions[0], other, names=(models[0], name), data=(data[0], its_data))
+        for name, other, its_data in zip(models[1:], predictions[1:], data[1:], strict=True)
     ]
     content = {"split": split, "comparisons": found}
     write_json(output / "comparison.json", content)

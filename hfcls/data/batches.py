@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 from hfcls.data.augmentation import AugmentationPlan
+from hfcls.data.content import image_keys
 from hfcls.data.decode import MAX_PIXELS, decode_image
 from hfcls.data.draws import uniform_draws
 from hfcls.data.labels import labels_of
@@ -56,6 +57,12 @@ class ImageDataset(torch.utils.data.Dataset):
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def image_keys(self) -> np.ndarray | None:
+        """See `hfcls.data.content.image_keys`; None where `data` has no column digest."""
+        stored = self._stored
+        return image_keys(texts_of(stored, "digest")) if "digest" in stored.column_names else None
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """``pixels`` uint8 (3, H, W), ``label``, ``id``, ``key``, ``epoch``; always decoded, as measuring wants it.

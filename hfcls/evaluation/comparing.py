@@ -6,7 +6,13 @@ from typing import Any
 import numpy as np
 
 from hfcls.errors import UserError
-from hfcls.metrics.comparison import Difference, compute_difference, compute_mcnemar, compute_share_difference
+from hfcls.metrics.comparison import (
+    Difference,
+    McNemar,
+    compute_difference,
+    compute_mcnemar,
+    compute_share_difference,
+)
 from hfcls.metrics.samples import Samples
 from hfcls.metrics.wilson import wilson_interval
 from hfcls.structures import Predictions
@@ -15,32 +21,41 @@ from hfcls.structures import Predictions
 MOST_DIFFER = 24
 # Probabilities that differ by less are the same but for rounding.
 _SAME = 1e-6
+# Of the p-value, from which on a difference may be luck.
+_LEVEL = 0.05
 
 
-def compare_predictions(first: Predictions, second: Predictions, *, names: tuple[str, str]) -> dict[str, Any]:
+def compare_predictions(
+    first: Predictions, second: Predictions, *, names: tuple[str, str], data: tuple[str, str] = ("", "")
+) -> dict[str, Any]:
     """Compares two classifiers on the images that both have answered.
 
     Args:
         first, second: of the same images, in any order, with the same classes.
         names: of the two, for messages.
+        data: fingerprints of what either has answered, as in ``data.json``; empty where one is not known. Ids alone,
+            such as ``test/3``, may be those of other images.
 
     Returns:
         ``n``; ``accuracy`` and ``log_loss`` (each with ``first``, ``second`` and the ``difference`` of the second from
-        the first with ``low`` and ``high``, paired bootstrap), ``mcnemar`` (see `McNemar`), ``per_class`` (a list:
-        ``class_name``, ``n``, and the recall as above, with Bonett and Price's interval), ``differ`` (the images on
-        whose true class they differ most: ``id``, ``class_name``, and of ``first`` and ``second`` the ``answer``, its
-        ``confidence``, whether it is ``right``, and the ``true_probability``), ``sentence``.
+        the first with ``low`` and ``high``: Bonett and Price's interval, and of the log loss a paired bootstrap),
+        ``mcnemar`` (see `McNemar`), ``per_class`` (a list: ``class_name``, ``n``, and the recall as above, with Bonett
+        and Price's interval), ``differ`` (the images on whose true class they differ most: ``id``, ``class_name``, and
+        of ``first`` and ``second`` the ``answer``, its ``confidence``, whether it is ``right``, and the
+        ``true_probability``), ``sentence``.
 
     Raises:
         UserError: the images or the classes differ, or there is nothing to compare.
     """
     second = _aligned(first, second, names)
+    if all(data) and data[0] != data[1]:
+        raise _other_images(names)
     one, other = Samples(first), Samples(second)
     for name, samples in zip(names, (one, other), strict=True):
         if samples.unusable:
             raise UserError(f"{name} cannot be compared: {samples.unusable}.")
     mcnemar = compute_mcnemar(one.correct, other.correct)
-    accuracy = compute_difference(one.correct, other.correct)
+    accuracy = compute_share_difference(one.correct, other.correct)
     per_class = []
     for index, class_name in enumerate(first.class_names):
         rows = one.labels == index
@@ -52,12 +67,12 @@ def compare_predictions(first: Predictions, second: Predictions, *, names: tuple
         "first": names[0],
         "second": names[1],
         "n": one.n,
-        "accuracy": _pair(one.correct, other.correct),
+        "accuracy": _told(one.correct, other.correct, accuracy),
         "log_loss": _pair(one.softmax.log_loss, other.softmax.log_loss),
         "mcnemar": vars(mcnemar),
         "per_class": per_class,
         "differ": _differ(first.known, one, other),
-        "sentence": _sentence(names, accuracy, mcnemar.p_value),
+        "sentence": _sentence(names, accuracy, mcnemar),
     }
 
 
@@ -92,10 +107,7 @@ def _aligned(first: Predictions, second: Predictions, names: tuple[str, str]) ->
     places = {sample_id: row for row, sample_id in enumerate(second.ids)}
     missing = [sample_id for sample_id in first.ids if sample_id not in places]
     if missing or len(places) != len(first.ids):
-        raise UserError(
-            f"{names[0]} and {names[1]} were evaluated on different images, so they cannot be compared: name the "
-            "same data for both, such as with --test_dir."
-        )
+        raise _other_images(names)
     rows = [places[sample_id] for sample_id in first.ids]
     columns = [second.class_names.index(name) for name in first.class_names]
     renumbered = np.argsort(columns)
@@ -103,6 +115,13 @@ def _aligned(first: Predictions, second: Predictions, names: tuple[str, str]) ->
     if not np.array_equal(labels, first.labels):
         raise UserError(f"{names[0]} and {names[1]} were evaluated with different labels: name the same data for both.")
     return Predictions(second.logits[rows][:, columns], labels, first.ids, first.class_names)
+
+
+def _other_images(names: tuple[str, str]) -> UserError:
+    return UserError(
+        f"{names[0]} and {names[1]} were evaluated on different images, so they cannot be compared: name the same data "
+        "for both, such as with --test_dir."
+    )
 
 
 def _differ(known: Predictions, first: Samples, second: Samples) -> list[dict[str, Any]]:
@@ -147,12 +166,14 @@ def _told(first: np.ndarray, second: np.ndarray, difference: Difference) -> dict
     }
 
 
-def _sentence(names: tuple[str, str], accuracy: Difference, p_value: float) -> str:
-    if not accuracy.is_certain:
-        return f"No difference in accuracy between {names[0]} and {names[1]} can be told (McNemar p = {p_value:.2g})."
+def _sentence(names: tuple[str, str], accuracy: Difference, mcnemar: McNemar) -> str:
+    """One is only called better where the interval and the test, which is exact, agree."""
+    told = f"McNemar p = {mcnemar.p_value:.2g}"
+    if not accuracy.is_certain or mcnemar.p_value >= _LEVEL:
+        return f"No difference in accuracy between {names[0]} and {names[1]} can be told ({told})."
     better, worse = (names[1], names[0]) if accuracy.value > 0 else (names[0], names[1])
     low, high = sorted(abs(100 * bound) for bound in (accuracy.low, accuracy.high))
     return (
         f"{better} is better than {worse} by {100 * abs(accuracy.value):.1f} points of accuracy "
-        f"[{low:.1f}, {high:.1f}] (McNemar p = {p_value:.2g})."
+        f"[{low:.1f}, {high:.1f}] ({told})."
     )

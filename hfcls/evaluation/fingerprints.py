@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 from PIL import Image
+from torch import Tensor, nn
 
 from hfcls.data.cells import named_files
 from hfcls.data.images import Images
@@ -30,9 +31,14 @@ def classifier_digest(classifier: Any) -> str:
     preprocessing = Preprocessing(classifier.image_processor)
     noise = np.random.default_rng(0).integers(0, 256, (61, 97, 3), dtype=np.uint8)
     tensors = {"": preprocessing.normalize(preprocessing.pixels(Image.fromarray(noise))[None])}
-    for name, tensor in (tensors | classifier.model.state_dict()).items():
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    _add_tensors(digest, tensors | classifier.model.state_dict())
+    return digest.hexdigest()
+
+
+def weights_digest(model: nn.Module) -> str:
+    """Of the weights alone, which are the same as soon as they are trained and after they were saved."""
+    digest = blake2b(digest_size=16)
+    _add_tensors(digest, model.state_dict())
     return digest.hexdigest()
 
 
@@ -73,3 +79,9 @@ def sources_digest(images: Images) -> str:
             digest.update(b"not there\0")
     digest.update("\0".join(images.fingerprints).encode())
     return digest.hexdigest()
+
+
+def _add_tensors(digest: Any, tensors: dict[str, Tensor]) -> None:
+    for name, tensor in tensors.items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())

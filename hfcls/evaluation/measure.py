@@ -7,6 +7,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from hfcls.evaluation.predict import predict
+from hfcls.evaluation.reuse import keep_origin
 from hfcls.evaluation.speed import describe_training, measure_speed
 from hfcls.files import write_json
 from hfcls.metrics import compute_metrics, flat_metrics
@@ -27,7 +28,7 @@ def measure_split(
     """Predicts a split and computes its figures.
 
     Args:
-        output: directory for ``SPLIT.parquet``; None writes nothing.
+        output: directory for ``SPLIT.parquet``, and of validation what it is of; None writes nothing.
 
     Returns:
         What ``metrics.json`` holds for the split, and flat ``SPLIT_metric`` figures (``eval_`` for validation).
@@ -49,6 +50,8 @@ def measure_split(
     seconds = time.perf_counter() - start
     if output is not None:
         predictions.save(output / f"{split}.parquet")
+        if split == "validation":
+            keep_origin(output, split, model=model, dataset=dataset)
     measured = compute_metrics(predictions)
     prefix = "eval" if split == "validation" else split
     flat: dict[str, Any] = {

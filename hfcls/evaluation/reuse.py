@@ -1,20 +1,26 @@
-"""An evaluation that is already there: of the very same model, images and batches, told by fingerprints."""
+"""Predictions that are already there: whether they are of the very same model and images, told by fingerprints."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from hfcls.evaluation.fingerprints import classifier_digest, dataset_digest, file_digest
+from hfcls.evaluation.fingerprints import classifier_digest, dataset_digest, file_digest, weights_digest
 from hfcls.files import write_json
+from hfcls.structures import Predictions
+
+# Of the figures: one more whenever one of them is computed in another way, so that none is taken from before.
+_FORM = 1
 
 
 def describe_making(
     classifier: Any, dataset: Any, *, split: str, batch_size: int, device: torch.device
 ) -> dict[str, Any]:
-    """What the predictions of a split hang on, ready for JSON."""
+    """What the predictions of a split and their figures hang on, ready for JSON."""
     return {
+        "form": _FORM,
         "the model": classifier_digest(classifier),
         "the images": dataset_digest(dataset),
         "split": split,
@@ -50,6 +56,45 @@ def earlier_evaluation(
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # not there, or cut short: it is made anew
     return (content, flat) if whole else None
+
+
+def keep_origin(output: Path, split: str, *, model: nn.Module, dataset: Any) -> None:
+    """Writes beside the predictions of a split which weights and images they are of; see `unseen_predictions`.
+
+    Args:
+        output: the directory of the predictions.
+        dataset: of the split; nothing is written where it does not know its images' contents.
+    """
+    if dataset.image_keys is None:
+        return
+    images = [f"{key:016x}" for key in dataset.image_keys.tolist()]
+    digest = file_digest(output / f"{split}.parquet")
+    content = {"the weights": weights_digest(model), "the predictions": digest, "the images": images}
+    write_json(output / f"{split}.origin.json", content)
+
+
+def unseen_predictions(directory: Path, split: str, *, model: nn.Module, dataset: Any) -> Predictions | None:
+    """What a run has kept of a split, if it is of these weights, and of none of the images of another split.
+
+    Args:
+        directory: of the run.
+        model: with the weights of today.
+        dataset: of the other split.
+
+    Returns:
+        None as well where that cannot be told, as of a run that has kept predictions alone.
+    """
+    place = directory / "predictions"
+    try:
+        kept = json.loads((place / f"{split}.origin.json").read_text(encoding="utf-8"))
+        same = kept["the predictions"] == file_digest(place / f"{split}.parquet")
+        images = {int(key, 16) for key in kept["the images"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # not there, or cut short
+    apart = dataset.image_keys is not None and images.isdisjoint(dataset.image_keys.tolist())
+    if not same or not apart or kept.get("the weights") != weights_digest(model):
+        return None
+    return Predictions.load(place / f"{split}.parquet")
 
 
 def _predictions(output: Path, split: str) -> Path:

@@ -17,8 +17,9 @@ def measure_detection(positive: np.ndarray, negative: np.ndarray) -> dict[str, f
         negative: scores (N,) of the others.
 
     Returns:
-        ``auroc``; ``aupr``, the average precision with `positive` to be found, and ``aupr_in`` with `negative`;
-        ``fpr95``: the share of `positive` that passes for one of the others where 95 % of those pass.
+        ``auroc``; ``aupr``, the average precision with `positive` to be found, and ``aupr_in`` with `negative` (OpenOOD
+        has the area by trapezoids, which differs a little where scores are few or equal); ``fpr95``: the share of
+        `positive` that passes for one of the others where 95 % of those pass.
 
     Raises:
         ValueError: one of them is empty.

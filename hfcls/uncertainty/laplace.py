@@ -23,6 +23,7 @@ class LastLayerLaplace:
 
     Args:
         known: images that the network learned from, with features and a linear head.
+        count: how many it learned from in all, of which `known` are a draw; None where these are all.
 
     Attributes:
         precision: of the prior.
@@ -31,18 +32,20 @@ class LastLayerLaplace:
         ValueError: features or a linear head are missing.
     """
 
-    def __init__(self, known: Known):
+    def __init__(self, known: Known, *, count: int | None = None):
         if known.seen.features is None or known.weight is None or known.bias is None:
             raise ValueError("The last-layer Laplace approximation needs features and a linear head with a bias.")
         features, logits = _with_one(known.seen.features), known.seen.logits.astype(np.float64)
-        self._count = len(features)
+        n = len(features)
+        # Each stands for as many as it was drawn from: the posterior knows all of them.
+        each = (n if count is None else count) / n
         probabilities = softmax(logits, axis=1)
-        hessian = np.diag(probabilities.mean(axis=0)) - probabilities.T @ probabilities / self._count
-        a, self._across = np.linalg.eigh(features.T @ features / self._count)
+        hessian = np.diag(probabilities.mean(axis=0)) - probabilities.T @ probabilities / n
+        a, self._across = np.linalg.eigh(features.T @ features / n)
         g, self._classes = np.linalg.eigh(hessian)
         # (D + 1, K): the curvature along each direction.
-        self._curvature = self._count * np.outer(a.clip(0), g.clip(0))
-        log_likelihood = np.log(probabilities[np.arange(self._count), known.labels].clip(1e-300)).sum()
+        self._curvature = each * n * np.outer(a.clip(0), g.clip(0))
+        log_likelihood = each * np.log(probabilities[np.arange(n), known.labels].clip(1e-300)).sum()
         squares = float((known.weight**2).sum() + (known.bias**2).sum())
         evidence = [log_likelihood + self._log_prior(precision, squares) for precision in _PRECISIONS]
         self.precision = float(_PRECISIONS[int(np.argmax(evidence))])

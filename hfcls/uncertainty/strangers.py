@@ -16,6 +16,8 @@ from hfcls.registry import Registry
 _BLOCK = 1024
 # Of a log-sum-exp in float32 logits that is 0 but for that.
 _ROUNDING = 1e-4
+# Of the features' squares, which rounding alone leaves of what should be 0.
+_NOTHING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,15 @@ class Detector(ABC):
 
     @abstractmethod
     def __init__(self, known: Known): ...
+
+    @classmethod
+    def lacks(cls, known: Known) -> str:
+        """What is missing to fit it, in words; empty where nothing is."""
+        if cls.needs != "logits" and known.seen.features is None:
+            return "features"
+        if cls.needs == "head" and (known.weight is None or known.bias is None):
+            return "a head that is one linear layer with a bias"
+        return ""
 
     @abstractmethod
     def score(self, seen: Seen) -> np.ndarray:
@@ -110,11 +121,21 @@ class Mahalanobis(Detector):
 
     title, paper, needs = "Mahalanobis", "Lee, Lee, Lee, Shin 2018, arXiv:1807.03888", "features"
 
-    def __init__(self, known: Known):
+    @classmethod
+    def lacks(cls, known: Known) -> str:
+        """See `Detector.lacks`: of one image a class nothing is known of how a class varies."""
+        if missing := super().lacks(known):
+            return missing
         features = _features(known.seen)
-        classes = np.unique(known.labels)
-        self._means = np.stack([features[known.labels == index].mean(axis=0) for index in classes])
-        centred = features - self._means[np.searchsorted(classes, known.labels)]
+        _, centred = _class_means(features, known.labels)
+        varies = (centred**2).sum() > _NOTHING * (features**2).sum()
+        return "" if varies else "two images of a class that differ"
+
+    def __init__(self, known: Known):
+        if missing := self.lacks(known):
+            raise ValueError(f"The Mahalanobis distance needs {missing}.")
+        features = _features(known.seen)
+        self._means, centred = _class_means(features, known.labels)
         values, vectors = np.linalg.eigh(centred.T @ centred / len(features))
         # Directions in which nothing varies would make everything infinitely strange.
         kept = values > values.max() * 1e-6
@@ -203,10 +224,7 @@ def tells_energy(logits: np.ndarray) -> bool:
 
 def usable(known: Known) -> list[str]:
     """The names of ``DETECTORS`` that what is at hand is enough for."""
-    has = {"logits"}
-    if known.seen.features is not None:
-        has |= {"features"} | ({"head"} if known.weight is not None and known.bias is not None else set())
-    return [name for name, detector in DETECTORS.items() if detector.needs in has]
+    return [name for name, detector in DETECTORS.items() if not detector.lacks(known)]
 
 
 def _largest(seen: Seen) -> np.ndarray:
@@ -217,6 +235,13 @@ def _features(seen: Seen) -> np.ndarray:
     if seen.features is None:
         raise ValueError("This score needs features, and only logits are given.")
     return seen.features.astype(np.float64)
+
+
+def _class_means(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of each class that there is, and the features less their own class's."""
+    classes = np.unique(labels)
+    means = np.stack([features[labels == index].mean(axis=0) for index in classes])
+    return means, features - means[np.searchsorted(classes, labels)]
 
 
 def _head(known: Known) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -317,18 +317,24 @@ def test_two_models_are_compared_as_their_predictions_say(runs: tuple[Path, Path
 
 
 def test_other_images_or_labels_are_not_compared(runs: tuple[Path, Path], table: Path, tmp_path: Path, capsys):
-    """Each run's own test split, of which one is made of another list."""
+    """Each run's own test split, of which one is made of another list, or of other images with the same names."""
     flags = ["--use_cpu", "--output_dir", str(tmp_path / "out")]
     lines = table.read_text().splitlines()
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(table.parent, elsewhere)
+    test = set(Predictions.load(runs[1] / "predictions" / "test.parquet").ids)
+    changed = next(path for path in (elsewhere / "images").rglob("*.png") if f"{path.relative_to(elsewhere)}" in test)
+    changed.write_bytes(changed.read_bytes() + b"\0")  # the same to the eye, and another file
     swapped = {"red": "blue", "blue": "red"}
     for name, rows, said in (
         ("fewer", lines[:-30], "different images"),
         ("swapped", [lines[0], *(",".join([p, swapped.get(y, y), h]) for p, y, h in (x.split(",") for x in lines[1:]))],
          "different labels"),
+        ("elsewhere", lines, "different images"),
     ):  # fmt: skip
-        other = tmp_path / name
+        other = tmp_path / f"{name} run"
         shutil.copytree(runs[1], other)
-        again = table.with_name(f"{name}.csv")
+        again = (elsewhere if name == "elsewhere" else table.parent) / f"{name}.csv"
         again.write_text("\n".join(rows))
         settings = (other / "run.yaml").read_text().replace(str(table), str(again))
         (other / "run.yaml").write_text(settings)

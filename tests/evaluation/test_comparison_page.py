@@ -64,3 +64,22 @@ def test_a_page_of_many_classes_and_three_models(tmp_path: Path):
     wanted = [first.ids[row] for row in np.argsort(-np.abs(true[1] - true[0]), kind="stable")[:24]]
     assert asked == wanted == [one["id"] for one in found[0]["differ"]]
     assert len(list(root.iter("{http://www.w3.org/2000/svg}circle"))) == 2 * MAX_CLASSES
+
+
+def test_four_images_of_a_thousand_make_no_winner():
+    """By hand: of the 4 that only one names right the other names none, p = 2 / 2**4; of 12, p = 2 / 2**12."""
+    labels = np.zeros(1000, dtype=np.int64)
+    ids, names = tuple(map(str, range(1000))), ("a", "b")
+
+    def wrong_in(count: int) -> Predictions:
+        logits = np.tile(np.array([2, 0], dtype=np.float32), (1000, 1))
+        logits[:count] = (0, 2)
+        return Predictions(logits, labels, ids, names)
+
+    few = compare_predictions(wrong_in(4), wrong_in(0), names=("A", "B"))
+    assert few["mcnemar"]["p_value"] == 0.125 and few["accuracy"]["low"] < 0 < few["accuracy"]["high"]
+    assert few["sentence"] == "No difference in accuracy between A and B can be told (McNemar p = 0.12)."
+    many = compare_predictions(wrong_in(12), wrong_in(0), names=("A", "B"))
+    assert many["accuracy"]["low"] > 0 and many["sentence"].startswith("B is better than A by 1.2 points")
+    # Five against none: whatever an interval says, the exact test does not (p = 2 / 2**5).
+    assert compare_predictions(wrong_in(5), wrong_in(0), names=("A", "B"))["sentence"].startswith("No difference")

@@ -4,29 +4,37 @@ import json
 import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from scipy.special import softmax
+from scipy.special import logsumexp, softmax
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
+from transformers import ViTImageProcessor
 
+import hfcls.evaluation.suite.subject
 import hfcls.models
 from hfcls.cli import main
 from hfcls.commands.evaluate import evaluate
 from hfcls.commands.predict import predict
 from hfcls.commands.train import train
+from hfcls.data.transforms import Preprocessing
+from hfcls.errors import UserError
 from hfcls.evaluation.suite import QUICK, STEPS
 from hfcls.evaluation.suite.step import Step
-from hfcls.evaluation.suite.stranger_sets import shuffle_patches
+from hfcls.evaluation.suite.stranger_sets import named_strangers, shuffle_patches
+from hfcls.evaluation.suite.summary import sum_up
+from hfcls.metrics.wilson import wilson_interval
 from hfcls.structures import Predictions
 from hfcls.uncertainty.conformal import fit_conformal
 from hfcls.uncertainty.detection import auroc_interval, bootstrap_auroc
 from hfcls.uncertainty.scaling import fit_temperature
-from hfcls.uncertainty.trust import draws_of
+from hfcls.uncertainty.strangers import Seen
+from hfcls.uncertainty.trust import VERDICTS, draws_of, load_trust
 from tests.conftest import write_images
 
 
@@ -37,8 +45,8 @@ def photos(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def strangers(tmp_path_factory) -> Path:
-    """12 grey images and a broken one."""
-    root = tmp_path_factory.mktemp("strangers") / "grey"
+    """12 grey images and a broken one, in a folder that is called as a split is."""
+    root = tmp_path_factory.mktemp("strangers") / "train"
     root.mkdir()
     for number in range(12):
         Image.new("RGB", (40, 32), (10 * number,) * 3).save(root / f"{number:02d}.png")
@@ -121,7 +129,7 @@ def test_every_step_costs_what_it_says_and_is_right(run: Path, strangers: Path, 
 
     sets_ = results["strangers"]["sets"]
     assert [(one["name"], one["kind"], one["n"], one["left_out"]) for one in sets_] == [
-        ("grey", "far", 12, 1), ("uniform noise", "made", n, 0), ("shuffled patches", "made", n, 0),
+        ("train", "far", 12, 1), ("uniform noise", "made", n, 0), ("shuffled patches", "made", n, 0),
     ]  # fmt: skip
     asked = {"model": run, "images": str(strangers), "use_cpu": True, "calibrated": False, "top_k": 1}
     sure = [row["predictions"][0]["score"] for row in predict(asked) if row["error"] is None]
@@ -140,13 +148,26 @@ def test_every_step_costs_what_it_says_and_is_right(run: Path, strangers: Path, 
 
     said = capsys.readouterr().out
     surest = scaling.scale(predictions).probabilities.max(axis=1)
-    sure, passing = predictions.probabilities.max(axis=1), results["strangers"]["rows"][2]["figures"][0]["fpr95"]
-    assert results["strangers"]["rows"][2]["score"] == "energy"
+    sure = predictions.probabilities.max(axis=1)
+    told = results["strangers"]["as_predict"]
+    assert told["score"] == "energy"
+    assert told["threshold"] == pytest.approx(load_trust(run, predictions.class_names).strange_from)
+    alarms = (-logsumexp(scaling.apply(predictions.logits).astype(np.float64), axis=1) > told["threshold"]).mean()
+    assert told["false_alarms"]["value"] == alarms
+    # The run keeps what was learned in the same way: predict says it.
+    verdicts = [row["verdict"] for row in predict(asked | {"calibrated": True}) if row["error"] is None]
+    assert told["found"][0]["value"] == np.mean([one == VERDICTS[2] for one in verdicts])
+    kept = results["abstaining"]["kept"]
+    for one in kept:
+        assert (one["low"], one["high"]) == (
+            wilson_interval(one["wrong"], one["count"]) if one["count"] else (None,) * 2
+        )
     for clause in (
         f"it is {100 * sure.mean():.1f} % sure and right in {100 - 100 * wrong.mean():.1f}",
         f"(scaled: {100 * surest.mean():.1f} % sure)",
         f"hold the true one in {100 * row['coverage']:.1f} %",
-        f"finds out {100 - 100 * passing:.1f} % of the far strange images, at 5 % false alarms",
+        f"predict finds out {100 * told['found'][0]['value']:.1f} % of the far strange images, and takes "
+        f"{100 * alarms:.1f} % of the images for strange that are not",
     ):
         assert clause in said and clause.replace(" %", "\u00a0%") in page
 
@@ -235,6 +256,32 @@ def test_without_a_validation_split_half_of_the_images_are_fitted_on(plain: Path
     assert "name it with --train_dir" in (tmp_path / "out" / "suite" / "index.html").read_text(encoding="utf-8")
 
 
+def test_validation_is_fitted_on_only_where_it_is_of_these_weights_and_not_measured(
+    plain: Path, photos: Path, tmp_path: Path
+):
+    """Half of the images are fitted on where a measured one is in validation, and where the weights were changed."""
+    names = Predictions.load(plain / "predictions" / "validation.parquet").ids
+    others = sorted({str(file.relative_to(photos)) for file in photos.rglob("*.png")} - set(names))
+    assert len(others) == 150 - len(names)
+
+    def fitted_on(images: list[str], run: Path) -> str:
+        place = tmp_path / str(len(list(tmp_path.iterdir())))
+        for number, name in enumerate(images):
+            (place / "data" / Path(name).parent.name).mkdir(parents=True, exist_ok=True)
+            shutil.copy(photos / name, place / "data" / Path(name).parent.name / f"{number}.png")
+        asked = {"model": str(run), "test_dir": str(place / "data"), "suite": "quick", "use_cpu": True}
+        evaluate(asked | {"output_dir": str(place / "out")})
+        return read(place / "out")["calibration"]["result"]["fitted_on"]
+
+    assert "validation split" in fitted_on(others, plain)
+    assert f"of the {len(others) + 1} images" in fitted_on([*others, names[0]], plain)
+    shutil.copytree(plain, tmp_path / "changed")
+    weights = load_file(plain / "model.safetensors")
+    changed = {name: 7 * value for name, value in weights.items()}
+    save_file(changed, tmp_path / "changed" / "model.safetensors", {"format": "pt"})
+    assert f"of the {len(others)} images" in fitted_on(others, tmp_path / "changed")
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
@@ -247,6 +294,72 @@ def test_without_a_validation_split_half_of_the_images_are_fitted_on(plain: Path
 def test_flags_that_cannot_be_are_refused(plain: Path, tmp_path: Path, capsys, flags, said):
     assert main(["evaluate", str(plain), "--use_cpu", "--output_dir", str(tmp_path), *flags]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_strangers_of_a_large_set_are_drawn_by_content(tmp_path: Path, monkeypatch):
+    """40 shades of red, of which 20 are drawn: under other names and in another order the same."""
+    monkeypatch.setattr("hfcls.evaluation.suite.stranger_sets.MOST", 20)
+    preprocessing = Preprocessing(ViTImageProcessor(size={"height": 8, "width": 8}, do_normalize=False))
+    drawn = []
+    for place, step in (("one", 1), ("two", 7)):
+        (tmp_path / place).mkdir()
+        for number in range(40):
+            Image.new("RGB", (8, 8), (6 * number, 0, 0)).save(tmp_path / place / f"{number * step % 40:02d}.png")
+        (found,) = named_strangers([str(tmp_path / place)], preprocessing, batch_size=8)
+        assert found.n == 20
+        red = torch.cat(list(found.batches()))[:, 0, 0, 0] * 255
+        drawn.append(sorted((red / 6).round().int().tolist()))
+    assert drawn[0] == drawn[1] and len(set(drawn[0])) == 20
+    # Of either half about 10; 4 is four standard deviations less (hypergeometric, 1.6).
+    assert 4 <= sum(number < 20 for number in drawn[0]) <= 16
+
+
+def test_strangers_that_a_network_makes_no_numbers_of_are_left_out_with_a_reason(
+    plain: Path, strangers: Path, tmp_path: Path, monkeypatch
+):
+    """The fifth logit of all that is looked at beside the measured images is none."""
+    look = hfcls.evaluation.suite.subject.observe
+
+    def overflow(*args, **kwargs):
+        seen = look(*args, **kwargs)
+        return Seen(np.where(np.arange(seen.logits.size).reshape(seen.logits.shape) == 4, np.nan, seen.logits))
+
+    monkeypatch.setattr("hfcls.evaluation.suite.subject.observe", overflow)
+    asked = {"model": str(plain), "suite": "quick", "strangers": [str(strangers)], "use_cpu": True}
+    evaluate(asked | {"output_dir": str(tmp_path)})
+    found = read(tmp_path)["strangers"]
+    assert found["result"] is None and "images of train are not numbers" in found["reason"]
+
+
+def test_what_goes_wrong_in_a_pass_with_dropout_is_no_reason_to_leave_it_out(run: Path, monkeypatch):
+    """As of an image that cannot be read: the next evaluation would go by the reason that was kept."""
+
+    def broken(_subject):
+        raise UserError("photo.png cannot be read.")
+        yield
+
+    monkeypatch.setattr("hfcls.evaluation.suite.dropout._votes", broken)
+    classifier = hfcls.models.load_classifier(str(run))
+    with pytest.raises(UserError, match="cannot be read"):
+        STEPS["dropout"].run(SimpleNamespace(classifier=classifier))
+    assert not any(part.training for part in classifier.model.modules())
+
+
+def test_the_sentence_says_how_many_answers_its_shares_are_of():
+    def kept(wanted: float, count: int, wrong: int, *, reachable: bool = True) -> dict:
+        low, high = wilson_interval(wrong, count) if count else (None, None)
+        risk = wrong / count if count else None
+        counts = {"wanted": wanted, "count": count, "wrong": wrong, "reachable": reachable, "answered": count / 120}
+        return counts | {"risk": risk, "low": low, "high": high}
+
+    # Wilson's upper end of none of 2, by hand: 1.96^2 / (2 + 1.96^2)
+    high = 100 * 1.959964**2 / (2 + 1.959964**2)
+    for rows, said in (
+        ([kept(0.01, 2, 0)], f"answers 2 of 120 images (1.7 %), 0 of these wrongly (0.0 %; {high:.1f} % cannot be"),
+        ([kept(0.01, 0, 0), kept(0.05, 0, 0)], "answers none of 120 images"),
+        ([kept(0.01, 0, 0, reachable=False), kept(0.05, 0, 0, reachable=False)], "ven its surest answers are wrong"),
+    ):
+        assert said in sum_up({"abstaining": {"n": 120, "kept": rows}})
 
 
 def test_every_patch_changes_its_place():

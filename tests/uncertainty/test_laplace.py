@@ -33,6 +33,20 @@ def test_covariance_of_the_logits_is_that_of_the_full_matrix():
     np.testing.assert_allclose(fitted.variance(one)[0], jacobian @ covariance @ jacobian.T, rtol=1e-8)
 
 
+def test_images_that_stand_for_others_count_as_those():
+    """Three copies of each, and one of each that stands for three."""
+    base = known()
+    copies = Known(
+        Seen(np.tile(base.seen.logits, (3, 1)), np.tile(base.seen.features, (3, 1))),
+        np.tile(base.labels, 3), base.weight, base.bias,
+    )  # fmt: skip
+    one = Seen(base.bias[None], np.array([[2.0, -1.0]]))
+    drawn, whole = LastLayerLaplace(base, count=150), LastLayerLaplace(copies)
+    assert drawn.precision == whole.precision
+    np.testing.assert_allclose(drawn.variance(one), whole.variance(one), rtol=1e-9)
+    assert np.trace(drawn.variance(one)[0]) < 0.9 * np.trace(LastLayerLaplace(base).variance(one)[0])
+
+
 def test_precision_has_the_largest_evidence():
     base = known()
     matrix = full_curvature(base)

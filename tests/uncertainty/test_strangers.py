@@ -59,6 +59,15 @@ def test_feature_scores_by_hand():
     assert DETECTORS["react"](base).score(seen(point)) == pytest.approx(energy, rel=1e-9)
 
 
+def test_one_image_a_class_says_nothing_of_how_classes_vary():
+    base = known()
+    for rows in ([np.flatnonzero(base.labels == label)[0] for label in range(3)] * times for times in (1, 3)):
+        one = Known(Seen(base.seen.logits[rows], base.seen.features[rows]), base.labels[rows], base.weight, base.bias)
+        assert set(DETECTORS) - set(usable(one)) == {"mahalanobis"}
+        with pytest.raises(ValueError, match="two images of a class"):
+            DETECTORS["mahalanobis"](one)
+
+
 def test_what_is_not_at_hand_is_not_offered():
     base = known()
     assert set(usable(base)) == set(DETECTORS)

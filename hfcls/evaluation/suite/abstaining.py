@@ -36,7 +36,8 @@ def run(subject: Subject) -> dict[str, Any]:
         for share, place in zip(COVERAGES, at.tolist(), strict=True):
             wrong, answered = int(curve.wrong[place]), int(curve.answered[place])
             low, high = wilson_interval(wrong, answered)
-            risks.append({"share": share, "value": wrong / answered, "low": low, "high": high})
+            told = {"share": share, "answered": answered, "value": wrong / answered, "low": low, "high": high}
+            risks.append(told)
         thin = thin_out(curve, _POINTS)
         rows.append(
             {
@@ -52,10 +53,27 @@ def run(subject: Subject) -> dict[str, Any]:
 
 
 def _kept(fitting: Predictions, fresh: Predictions, risk: float) -> dict[str, Any]:
+    """What is answered where a share of wrong answers is to be kept.
+
+    Returns:
+        ``wanted``; ``reachable``: whether the surest answers kept to it where the threshold was chosen; of the fresh
+        images the ``answered`` share and ``count``, how many of these are ``wrong``, their share ``risk`` with Wilson's
+        interval ``low`` and ``high`` (None where none is answered).
+    """
     sureness = fitting.probabilities.max(axis=1)
     curve = compute_risk_coverage(sureness, fitting.logits.argmax(axis=1) == fitting.labels)
     threshold = choose_abstention(curve, risk=risk).threshold
     answered = fresh.probabilities.max(axis=1) >= threshold
     wrong = int((fresh.logits.argmax(axis=1) != fresh.labels)[answered].sum())
     count = int(answered.sum())
-    return {"wanted": risk, "answered": count / len(fresh), "risk": wrong / count if count else None}
+    low, high = wilson_interval(wrong, count) if count else (None, None)
+    return {
+        "wanted": risk,
+        "reachable": bool(np.isfinite(threshold)),
+        "answered": count / len(fresh),
+        "count": count,
+        "wrong": wrong,
+        "risk": wrong / count if count else None,
+        "low": low,
+        "high": high,
+    }

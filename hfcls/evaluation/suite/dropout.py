@@ -1,6 +1,7 @@
 """Several passes with dropout at work."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,14 @@ MEMBERS = 10
 
 def run(subject: Subject) -> dict[str, Any]:
     """The mean of 10 passes of each image."""
-    try:
-        with torch.random.fork_rng(), dropout_on(subject.classifier.model):
-            torch.manual_seed(SEED)
-            answers = gather(_votes(subject))
-    except UserError as error:
-        raise CannotDoError(str(error)) from None
+    with ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng())
+        try:
+            stack.enter_context(dropout_on(subject.classifier.model))
+        except UserError as error:
+            raise CannotDoError(str(error)) from None
+        torch.manual_seed(SEED)
+        answers = gather(_votes(subject))
     n = len(subject.fresh)
     row = measure_answers(f"{MEMBERS} passes with dropout", answers, subject, passes=MEMBERS)
     return {"n": n, "rows": [row], "passes": MEMBERS * n}

@@ -3,7 +3,7 @@
 from typing import Any
 
 from hfcls.evaluation.suite.spotting import measure_strangers
-from hfcls.evaluation.suite.step import WITHOUT_TRAIN, CannotDoError
+from hfcls.evaluation.suite.step import WITHOUT_TRAIN, CannotDoError, check_numbers
 from hfcls.evaluation.suite.subject import Subject
 from hfcls.uncertainty.strangers import DETECTORS, usable
 
@@ -15,8 +15,8 @@ def run(subject: Subject) -> dict[str, Any]:
     if subject.train is None:
         raise CannotDoError(WITHOUT_TRAIN)
     known = subject.known
+    check_numbers(known.seen, "the train split")
     able = [name for name in usable(known) if DETECTORS[name].needs != "logits"]
-    unable = [name for name, one in DETECTORS.items() if one.needs != "logits" and name not in able]
-    reasons = dict.fromkeys(unable, "its head is not one linear layer")
+    reasons = {name: f"it needs {missing}" for name, one in DETECTORS.items() if (missing := one.lacks(known))}
     found = measure_strangers(subject, known, able)
     return {**found, "known": subject.train.n, "unable": reasons, "passes": subject.train.n}

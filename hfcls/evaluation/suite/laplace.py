@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hfcls.evaluation.suite.several import BLOCK, gather, measure_answers
-from hfcls.evaluation.suite.step import WITHOUT_TRAIN, CannotDoError
+from hfcls.evaluation.suite.step import WITHOUT_TRAIN, CannotDoError, check_numbers
 from hfcls.evaluation.suite.subject import SEED, Subject
 from hfcls.uncertainty.doubt import Votes
 from hfcls.uncertainty.laplace import LastLayerLaplace
@@ -20,12 +20,20 @@ def run(subject: Subject) -> dict[str, Any]:
     if subject.train is None:
         raise CannotDoError(WITHOUT_TRAIN)
     known = subject.known
+    check_numbers(known.seen, "the train split")
+    check_numbers(subject.seen, f"the {subject.split} split")
     if known.weight is None:
         raise CannotDoError("the network's head is not one linear layer with a bias")
-    fitted = LastLayerLaplace(known)
+    fitted = LastLayerLaplace(known, count=subject.train.of)
     answers = gather(_votes(fitted, subject))
     row = measure_answers(f"{MEMBERS} draws of the last layer (Laplace)", answers, subject, passes=1)
-    found = {"n": len(subject.fresh), "rows": [row], "known": subject.train.n, "precision": fitted.precision}
+    found = {
+        "n": len(subject.fresh),
+        "rows": [row],
+        "known": subject.train.n,
+        "of": subject.train.of,
+        "precision": fitted.precision,
+    }
     # The images that it was fitted on have passed for the scores of features.
     return {**found, "members": MEMBERS, "passes": 0}
 

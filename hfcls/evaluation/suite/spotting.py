@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from hfcls.evaluation.suite.step import CannotDoError
+from hfcls.evaluation.suite.step import CannotDoError, check_numbers
 from hfcls.evaluation.suite.subject import SEED, Subject
 from hfcls.uncertainty.detection import auroc_interval, measure_detection
 from hfcls.uncertainty.strangers import DETECTORS, Known, Seen
@@ -26,6 +26,8 @@ def measure_strangers(subject: Subject, known: Known, names: Iterable[str]) -> d
     if not subject.strangers:
         raise CannotDoError("there is no set of strangers")
     seen = [(one, subject.see_strangers(one)) for one in subject.strangers]
+    for one, what in seen:
+        check_numbers(what, one.name)
     sets = [
         {"name": one.name, "kind": one.kind, "n": len(what.logits), "left_out": one.n - len(what.logits)}
         for one, what in seen
@@ -33,6 +35,7 @@ def measure_strangers(subject: Subject, known: Known, names: Iterable[str]) -> d
     names = list(names)
     logits_do = all(DETECTORS[name].needs == "logits" for name in names)
     own = Seen(subject.predictions.logits) if logits_do else subject.seen
+    check_numbers(own, f"the {subject.split} split")
     rows = []
     for name in names:
         detector = DETECTORS[name](known)

@@ -10,13 +10,13 @@ import torch
 from torch.utils.data import DataLoader, Subset
 
 from hfcls.arguments import EvaluateArguments
-from hfcls.data.draws import uniform_draws
 from hfcls.data.transforms import Preprocessing
 from hfcls.errors import UserError
 from hfcls.evaluation.fingerprints import classifier_digest, dataset_digest
+from hfcls.evaluation.reuse import unseen_predictions
 from hfcls.evaluation.suite.run import SEEN, run_suite
-from hfcls.evaluation.suite.stranger_sets import made_strangers, named_strangers
-from hfcls.evaluation.suite.subject import FEWEST, SEED, Subject, TrainImages
+from hfcls.evaluation.suite.stranger_sets import drawn_rows, made_strangers, named_strangers
+from hfcls.evaluation.suite.subject import FEWEST, Subject, TrainImages
 from hfcls.models import Classifier
 from hfcls.structures import Predictions
 
@@ -74,7 +74,7 @@ def evaluate_suite(
     """
     preprocessing, size = Preprocessing(classifier.image_processor), arguments.per_device_eval_batch_size
     images = dataset_digest(dataset)
-    validation = _validation(directory, arguments.split, classifier.class_names)
+    validation = _validation(directory, classifier, dataset)
     strangers = (
         *named_strangers(arguments.strangers or [], preprocessing, batch_size=size),
         *made_strangers(dataset, preprocessing, batch_size=size, record=images),
@@ -111,21 +111,21 @@ def evaluate_suite(
 
 def _train_images(train: Any, batches: Callable[[np.ndarray], Iterable[Any]]) -> TrainImages:
     """The train split, or 10,000 of its images, drawn by their contents."""
-    rows = np.arange(len(train))
-    if len(train) > MOST_TRAIN:
-        draws = uniform_draws(train.keys, seed=SEED, epoch=0, stream=_STREAM, count=1)[:, 0]
-        rows = np.sort(np.argsort(draws, kind="stable")[:MOST_TRAIN])
+    rows = drawn_rows(train.keys, MOST_TRAIN, stream=_STREAM)
     record = f"{dataset_digest(train)} {len(rows)}"
-    return TrainImages(len(rows), np.asarray(train.labels)[rows], lambda: batches(rows), record)
+    return TrainImages(len(rows), len(train), np.asarray(train.labels)[rows], lambda: batches(rows), record)
 
 
-def _validation(directory: Path, split: str, class_names: tuple[str, ...]) -> Predictions | None:
-    """The predictions of the run's own validation split, where they can be fitted on."""
-    file = directory / "predictions" / "validation.parquet"
-    if split == "validation" or not file.is_file():
+def _validation(directory: Path, classifier: Classifier, dataset: Any) -> Predictions | None:
+    """The predictions of the run's own validation split, where they can be fitted on.
+
+    That is where they are of this classifier's weights, and of images of which none is measured.
+    """
+    found = unseen_predictions(directory, "validation", model=classifier.model, dataset=dataset)
+    if found is None:
         return None
-    found = Predictions.load(file).known
-    fits = found.class_names == class_names and len(found) >= FEWEST and np.isfinite(found.logits).all()
+    found = found.known
+    fits = found.class_names == classifier.class_names and len(found) >= FEWEST and np.isfinite(found.logits).all()
     return found if fits else None
 
 

@@ -4,7 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from hfcls.evaluation.suite.subject import Subject
+from hfcls.uncertainty.strangers import Seen
 
 # A reason of several steps.
 WITHOUT_TRAIN = (
@@ -15,6 +18,21 @@ WITHOUT_TRAIN = (
 
 class CannotDoError(Exception):
     """A step cannot be done with this network or this data; its text says why, for the page."""
+
+
+def check_numbers(seen: Seen, name: str) -> None:
+    """Whether scores can be computed of what a network makes of images.
+
+    Args:
+        seen: logits and, where they are at hand, features.
+        name: of the images, for people.
+
+    Raises:
+        CannotDoError: some of it are not numbers.
+    """
+    for part in (seen.logits, seen.features):
+        if part is not None and not np.isfinite(part).all():
+            raise CannotDoError(f"what the network makes of some images of {name} are not numbers")
 
 
 @dataclass(frozen=True)

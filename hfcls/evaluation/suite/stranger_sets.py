@@ -11,7 +11,9 @@ from datasets import Image
 from torch import Tensor
 
 from hfcls.arguments import DataArguments
+from hfcls.data.content import content_digests, sample_keys
 from hfcls.data.decode import decode_image
+from hfcls.data.draws import uniform_draws
 from hfcls.data.images import load_images
 from hfcls.data.transforms import Preprocessing
 from hfcls.errors import BadImage, UserError
@@ -22,6 +24,8 @@ MOST, MADE = 10_000, 1_000
 # Patches along each side.
 _PATCHES = 4
 _HOW = ("near", "far")
+# Below zero: those from zero on belong to the augmentations.
+_STREAM = -22
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class StrangerSet:
 
 
 def named_strangers(places: list[str], preprocessing: Preprocessing, *, batch_size: int) -> list[StrangerSet]:
-    """The user's own sets, at most 10,000 images of each; images that cannot be read are left out.
+    """The user's own sets, of larger ones 10,000 images, drawn by content; those that cannot be read are left out.
 
     Args:
         places: paths, as `hfcls.data.images.load_images` reads them; ``near=PATH`` and ``far=PATH`` say how strange.
@@ -57,7 +61,7 @@ def named_strangers(places: list[str], preprocessing: Preprocessing, *, batch_si
         kind, _, path = place.partition("=")
         kind, path = (kind, path) if kind in _HOW else ("", place)
         images = load_images([path], DataArguments())
-        data = images.data.select(range(min(MOST, len(images.data)))).cast_column("image", Image(decode=False))
+        data = _some(images.data).cast_column("image", Image(decode=False))
         # Many files are called test.parquet.
         name = "/".join(Path(path).parts[-2:]) if Path(path).is_file() else Path(path).name or path
         if any(one.name == name for one in found):
@@ -68,21 +72,22 @@ def named_strangers(places: list[str], preprocessing: Preprocessing, *, batch_si
 
 
 def made_strangers(dataset: Any, preprocessing: Preprocessing, *, batch_size: int, record: str) -> list[StrangerSet]:
-    """Uniform noise, and the first images of a split with their patches in another order.
+    """Uniform noise, and images of a split, drawn by content, with their patches in another order.
 
     Args:
-        dataset: of the split; its samples have ``pixels`` uint8 (3, H, W).
+        dataset: of the split; has ``keys``, and its samples ``pixels`` uint8 (3, H, W).
         record: of the split.
     """
     n = min(MADE, len(dataset))
     size = preprocessing.spec.size
+    rows = drawn_rows(dataset.keys, n, stream=_STREAM)
 
     def noise(index: int) -> Tensor:
         drawn = np.random.default_rng([1, index]).integers(0, 256, (3, *size), dtype=np.uint8)
         return torch.from_numpy(drawn)
 
     def shuffled(index: int) -> Tensor:
-        return shuffle_patches(dataset[index]["pixels"], seed=index)
+        return shuffle_patches(dataset[int(rows[index])]["pixels"], seed=index)
 
     def batches(make: Callable[[int], Tensor]) -> Callable[[], Iterator[Tensor]]:
         def run() -> Iterator[Tensor]:
@@ -93,8 +98,29 @@ def made_strangers(dataset: Any, preprocessing: Preprocessing, *, batch_size: in
 
     return [
         StrangerSet("uniform noise", "made", n, batches(noise), f"noise {n} {size}"),
-        StrangerSet("shuffled patches", "made", n, batches(shuffled), f"patches {n} {record}"),
+        StrangerSet("shuffled patches", "made", n, batches(shuffled), f"patches of drawn images {n} {record}"),
     ]
+
+
+def drawn_rows(keys: np.ndarray, n: int, *, stream: int) -> np.ndarray:
+    """Rows of `n` images, or of all where there are fewer, in their order: int64 (n,).
+
+    Args:
+        keys: uint64 (N,), of the images' contents, so that neither their order nor their names play a part.
+        stream: see `hfcls.data.draws.uniform_draws`.
+    """
+    if len(keys) <= n:
+        return np.arange(len(keys))
+    draws = uniform_draws(keys, seed=0, epoch=0, stream=stream, count=1)[:, 0]
+    return np.sort(np.argsort(draws, kind="stable")[:n])
+
+
+def _some(data: Any) -> Any:
+    """All images of a data set, or as many as one set has."""
+    if len(data) <= MOST:
+        return data
+    digests, _ = content_digests(data)
+    return data.select(drawn_rows(sample_keys(digests, [""] * len(digests)), MOST, stream=_STREAM))
 
 
 def shuffle_patches(pixels: Tensor, *, seed: int) -> Tensor:

@@ -30,12 +30,14 @@ class TrainImages:
 
     Attributes:
         n: how many.
+        of: how many it learned from in all.
         labels: (n,).
         batches: makes them, as ``pixel_values``.
         record: of what they are.
     """
 
     n: int
+    of: int
     labels: np.ndarray
     batches: Callable[[], Iterable[Any]]
     record: str
@@ -53,7 +55,8 @@ class Subject:
         passed_features: (N, D) of the same pass; None where the network has no head that could be found, or where the
             predictions are those of an earlier evaluation.
         batches: makes some rows of the same images again, in that order, as ``pixel_values``.
-        validation: predictions of the run's own validation split, to fit on; None where it has none, or is measured.
+        validation: predictions of the run's own validation split, to fit on; None where it has none, where one of its
+            images is measured, or where they are of other weights.
         train: None where there is no train split, or it is measured.
         strangers: sets of images that show none of the classes.
         keep: a directory for what the network makes of further images.
@@ -75,7 +78,7 @@ class Subject:
     record: dict[str, Any]
     batch_size: int = 64
     quiet: bool = False
-    _loaded: dict[str, Seen] = field(default_factory=dict, repr=False)
+    _loaded: dict[Path, Seen] = field(default_factory=dict, repr=False)
 
     @property
     def networks(self) -> int:
@@ -147,10 +150,15 @@ class Subject:
         return self.see(one.name, one.record, one.batches, one.n)
 
     def see(self, name: str, record: str, batches: Callable[[], Iterable[Any]], n: int) -> Seen:
-        """What the network makes of some images, from the disk where it was seen before."""
-        if name in self._loaded:
-            return self._loaded[name]
+        """What the network makes of some images, from the disk where it was seen before.
+
+        Args:
+            name: for people; a folder of strangers may be called as a split is.
+            record: of what the images are.
+        """
         file = self._file(record)
+        if file in self._loaded:
+            return self._loaded[file]
         if file.is_file():
             kept = np.load(file)
             seen = Seen(kept["logits"], kept.get("features"))
@@ -165,11 +173,12 @@ class Subject:
                 quiet=self.quiet,
             )
             save_seen(seen, file)
-        self._loaded[name] = seen
+        self._loaded[file] = seen
         return seen
 
     def _file(self, record: str) -> Path:
-        made_from = f"{self.record['the model']} {record} {self.batch_size} {torch.__version__}"
+        hardware = f"{self.device.type} {torch.__version__}"
+        made_from = f"{self.record['the model']} {record} {self.batch_size} {hardware}"
         key = blake2b(made_from.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         return self.keep / f"{key}.npz"
 

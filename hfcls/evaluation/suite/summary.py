@@ -5,7 +5,6 @@ from typing import Any
 
 from hfcls.evaluation.formats import format_value
 from hfcls.uncertainty.strangers import DETECTORS
-from hfcls.uncertainty.trust import STRANGENESS, STRANGENESS_OF_PROBABILITIES
 
 
 def sum_up(results: dict[str, dict[str, Any]]) -> str:
@@ -30,17 +29,24 @@ def _clauses(results: dict[str, dict[str, Any]]) -> Iterator[str]:
         held, wanted = (format_value(value) for value in (row["coverage"], one["wanted"]))
         yield f"sets of {row['mean_size']:.2f} classes hold the true one in {held} (wanted: {wanted})"
     if one := results.get("abstaining"):
-        kept = next((kept for kept in one["kept"] if kept["risk"] is not None), None)
-        if kept is None:
-            least = format_value(one["kept"][-1]["wanted"])
-            yield f"even its surest answers are wrong too often to be held to {least} wrong ones"
-        else:
-            wanted, answered, risk = (format_value(kept[key]) for key in ("wanted", "answered", "risk"))
-            yield f"held to {wanted} wrong answers it answers {answered} of the images, {risk} of these wrongly"
+        yield _abstaining(one)
     if one := results.get("strangers"):
-        scores = {row["score"] for row in one["rows"]}
-        score = STRANGENESS if STRANGENESS in scores else STRANGENESS_OF_PROBABILITIES
-        yield f"{_strangers(one, score)}, at 5 % false alarms ({DETECTORS[score].title})"
+        yield _strangers(one)
+
+
+def _abstaining(found: dict[str, Any]) -> str:
+    """The strictest share of wrong answers to which anything is answered; with counts, as that may be very little."""
+    kept = next((kept for kept in found["kept"] if kept["count"]), None)
+    if kept is not None:
+        wanted, answered, risk, high = (format_value(kept[key]) for key in ("wanted", "answered", "risk", "high"))
+        return (
+            f"held to {wanted} wrong answers it answers {kept['count']:,} of {found['n']:,} images ({answered}), "
+            f"{kept['wrong']:,} of these wrongly ({risk}; {high} cannot be ruled out)"
+        )
+    least = found["kept"][-1]
+    if least["reachable"]:
+        return f"held to {format_value(least['wanted'])} wrong answers it answers none of {found['n']:,} images"
+    return f"even its surest answers are wrong too often to be held to {format_value(least['wanted'])} wrong ones"
 
 
 def _accuracy(row: dict[str, Any]) -> float | None:
@@ -48,15 +54,19 @@ def _accuracy(row: dict[str, Any]) -> float | None:
     return value
 
 
-def _strangers(found: dict[str, Any], score: str) -> str:
-    """The share of each kind that is found out; of made images where there are no others."""
-    figures = next(row["figures"] for row in found["rows"] if row["score"] == score)
+def _strangers(found: dict[str, Any]) -> str:
+    """The share of each kind that predict finds out; of made images where there are no others."""
+    told = found["as_predict"]
     shares: dict[str, list[float]] = {}
-    for one, figure in zip(found["sets"], figures, strict=True):
-        shares.setdefault(one["kind"], []).append(1 - figure["fpr95"])
+    for one, figure in zip(found["sets"], told["found"], strict=True):
+        shares.setdefault(one["kind"], []).append(figure["value"])
     kinds = [kind for kind in shares if kind != "made"] or ["made"]
-    told = [f"{format_value(sum(shares[kind]) / len(shares[kind]))} of the {_KINDS[kind]}" for kind in kinds]
-    return f"it finds out {' and '.join(told)}"
+    clauses = [f"{format_value(sum(shares[kind]) / len(shares[kind]))} of the {_KINDS[kind]}" for kind in kinds]
+    alarms = format_value(told["false_alarms"]["value"])
+    return (
+        f"predict finds out {' and '.join(clauses)}, and takes {alarms} of the images for strange that are not "
+        f"({DETECTORS[told['score']].title} of scaled logits)"
+    )
 
 
 _KINDS = {
