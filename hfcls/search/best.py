@@ -14,7 +14,7 @@ from filelock import FileLock
 from hfcls.arguments import TRAIN_ARGUMENTS, DataArguments, only
 from hfcls.data.batches import BatchCollator, ImageDataset
 from hfcls.data.labelled import LabelledData, load_data
-from hfcls.data.labels import match_names, relabel
+from hfcls.data.labels import labels_of, match_names, relabel
 from hfcls.data.pictures import Pictures
 from hfcls.data.reading import texts_of
 from hfcls.data.transforms import Preprocessing
@@ -30,7 +30,7 @@ from hfcls.search.study import SearchStudy
 from hfcls.search.table import read_record
 from hfcls.training.checkpoints import list_checkpoints, remove_checkpoint
 from hfcls.training.own_data import load_own_data
-from hfcls.training.run_directory import SETTINGS, is_run, read_settings
+from hfcls.training.run_directory import DATA, SETTINGS, is_run, read_settings
 from hfcls.training.whole_run import train_whole
 
 BEST = "best"
@@ -40,6 +40,8 @@ _NO_VALIDATION = (
     *("early_stopping_patience", "early_stopping_threshold", "validation_fraction", "test_fraction"),
     *("max_train_samples", "max_eval_samples", "max_test_samples", "max_steps", "output_dir"),
 )
+# What the list of a refit holds already: applied again, it would name classes and images that are gone.
+_LISTED = ("class_mapping", "exclude", "relabel", "group_column_name", "group_pattern")
 
 
 def check_data(plan: Plan) -> None:
@@ -97,7 +99,9 @@ def _refit(plan: Plan, best: Any, run_dir: Path, say: Callable[[str], None]) -> 
     # As they were resolved: what is chosen by the number of images is to stay what it was.
     flags = {flag.name: flag for cls in TRAIN_ARGUMENTS for flag in flags_of(cls)}
     flags |= {flag.name: flag for flag in training_flags()}
-    settings = {k: v for k, v in read_settings(plan.run_dir(best.number)).items() if k not in _NO_VALIDATION}
+    settings = {
+        k: v for k, v in read_settings(plan.run_dir(best.number)).items() if k not in (*_NO_VALIDATION, *_LISTED)
+    }
     values = {name: flags[name].convert(value) for name, value in settings.items() if name in flags}
     loaded = load_data(only(DataArguments, plan.fixed))
     list_file = plan.folder / "refit_samples.csv"
@@ -116,19 +120,38 @@ def _refit(plan: Plan, best: Any, run_dir: Path, say: Callable[[str], None]) -> 
         values["resume_from_checkpoint"] = "auto"
     if not (run_dir / "metrics.json").is_file():
         train_whole(values, splits=())
+    _keep_notices(run_dir, loaded)
     for checkpoint in list_checkpoints(run_dir):
         remove_checkpoint(checkpoint)
     return told
 
 
 def _sample_list(loaded: LabelledData) -> str:
-    """A list for ``--samples`` in which the validation images belong to train."""
+    """A list for ``--samples`` of all images as the trials had them, in which those of validation belong to train.
+
+    Names are not made harmless for spreadsheets, which would change some of them; the file is read by the refit alone.
+    """
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "split"])
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    writer.writerow(["id", "label", "split", "group"])
     for split, data in loaded.splits.items():
-        writer.writerows([sample_id, "train" if split == "validation" else split] for sample_id in texts_of(data, "id"))
+        names = data.features["label"].names
+        labels = [names[label] for label in labels_of(data).tolist()]
+        groups = texts_of(data, "group") if "group" in data.column_names else [""] * len(data)
+        to = "train" if split == "validation" else split
+        writer.writerows(
+            [i, label, to, g or ""] for i, label, g in zip(texts_of(data, "id"), labels, groups, strict=True)
+        )
     return text.getvalue()
+
+
+def _keep_notices(run_dir: Path, loaded: LabelledData) -> None:
+    """Brings into ``data.json`` what the list of the refit no longer shows, such as a changed test split."""
+    summary, before = json.loads((run_dir / DATA).read_text(encoding="utf-8")), loaded.summary()
+    summary["notices"] = list(dict.fromkeys([*before["notices"], *summary["notices"]]))
+    if "corrections" in before:
+        summary["corrections"] = before["corrections"]
+    write_json(run_dir / DATA, summary)
 
 
 def _measure_test(run_dir: Path) -> dict[str, Any] | None:

@@ -3,8 +3,10 @@
 import csv
 import json
 import time
+from collections import Counter
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -86,6 +88,37 @@ def test_two_workers_share_the_trials_and_the_winner_is_refitted(image_folder, t
     assert settings["learning_rate"] == best["params"]["learning_rate"]
     assert settings["num_train_epochs"] == best["best_epoch"]
     assert not list((tmp_path / "shared" / "best").glob("checkpoint-*"))
+
+
+def test_a_refit_has_the_labels_of_the_users_lists(image_folder, tmp_path):
+    ids = [f"{name}/{path.name}" for name in ("red", "green", "blue") for path in (image_folder / name).iterdir()]
+    swapped = {"red": "green", "green": "red", "blue": ""}
+    wanted = {i: {"red": "green", "green": "=red", "blue": "blue"}[i.split("/")[0]] for i in ids}
+    wanted["green/2.png"] = "blue"
+    del wanted["red/1.png"]
+    lists = {
+        "samples": "\n".join(["id,label", *(f"{i},{swapped[i.split('/')[0]]}" for i in ids)]),
+        "class_mapping": "red: =red",  # a name that a spreadsheet would be given otherwise
+        "exclude": "id\nred/1.png",
+        "relabel": "id,new_label\ngreen/2.png,blue",
+    }
+    files = {name: tmp_path / f"{name}.{'yaml' if name == 'class_mapping' else 'csv'}" for name in lists}
+    for name, file in files.items():
+        file.write_text(lists[name] + "\n")
+    values = flags(image_folder, tmp_path, "lists", trials=1, num_train_epochs=1, refit=True)
+    values |= {name: str(file) for name, file in files.items()} | {"group_pattern": r"(\d+)\.png"}
+    search_hyperparameters(values)
+    best, trial = tmp_path / "lists" / "best", tmp_path / "lists" / "trials" / "0001"
+    data, before = (json.loads((place / "data.json").read_text()) for place in (best, trial))
+    names = json.loads((best / "config.json").read_text())["id2label"]
+    rows = pq.read_table(best / "predictions" / "test.parquet").to_pylist()
+    labels = {row["id"]: names[str(row["label"])] for row in rows}
+    assert labels and labels == {sample_id: wanted[sample_id] for sample_id in labels}
+    assert data["splits"]["test"]["fingerprint"] == before["splits"]["test"]["fingerprint"]
+    counts = Counter(wanted.values()) - Counter(labels.values())
+    assert data["splits"]["train"]["label_counts"] == counts
+    assert data["corrections"] == before["corrections"] and set(before["notices"]) <= set(data["notices"])
+    assert data["splits"]["test"]["groups"] == before["splits"]["test"]["groups"]
 
 
 def test_a_claim_is_exclusive_and_an_orphan_is_gone_on_with(image_folder, tmp_path):
