@@ -85,12 +85,9 @@ class SearchStudy:
         place = plan.folder / JOURNAL
         with self.alone():
             backend = storages.journal.JournalFileBackend(str(place), lock_obj=_JournalLock(place))
-            shuffle = plan.strategy == "grid" and (plan.hours is not None or plan.trials != plan.space.count_grid())
             self.study = self._optuna.create_study(
                 storage=storages.JournalStorage(backend),
-                sampler=Proposals(
-                    plan.space, STRATEGIES[plan.strategy], seed=plan.seed, startup=plan.startup, shuffle=shuffle
-                ),
+                sampler=Proposals(plan.space, STRATEGIES[plan.strategy], seed=plan.seed, startup=plan.startup),
                 pruner=Pruner(PRUNERS[plan.pruner], plan.longest),
                 study_name="search",
                 direction="maximize" if plan.greater_is_better else "minimize",

@@ -44,7 +44,8 @@ def study_of(values: dict, **more) -> SearchStudy:
     arguments = only(SearchArguments, {**values, **more})
     parser = build_parser()
     fixed = {"train_dir": values["train_dir"], "architecture": "lenet5"}
-    plan = make_plan(arguments, read_space(arguments.space, parser, fixed, grid=False), fixed)
+    space = read_space(arguments.space, parser, fixed, grid=arguments.strategy == "grid")
+    plan = make_plan(arguments, space, fixed)
     open_folder(plan, {**values, **more}, overwrite=False)
     return SearchStudy(plan)
 
@@ -134,6 +135,17 @@ def test_a_claim_is_exclusive_and_an_orphan_is_gone_on_with(image_folder, tmp_pa
     for study, claim in ((other, again), (other, second), (one, third)):
         study.finish(claim, Outcome("complete", 0.5))
     assert one.is_over() and other.claim() is None and one.best().number == 0
+
+
+def test_a_grid_that_is_lengthened_tries_each_combination_once(image_folder, tmp_path):
+    values = flags(image_folder, tmp_path, "grid", strategy="grid", startup_trials=None, trials=None)
+    Path(values["space"]).write_text("weight_decay: [0.1, 0.2, 0.3]\nlabel_smoothing_factor: [0, 0.1]\n")
+    for more, up_to in (({"trials": 2}, 2), ({"hours": 1.0}, 4), ({}, 6)):
+        study = study_of(values, **more)
+        while len(study.trials()) < up_to:
+            study.finish(study.claim(), Outcome("complete", 0.5))
+    tried = [tuple(one.params.values()) for one in study.trials()]
+    assert len(tried) == len(set(tried)) == 6
 
 
 def test_a_line_that_was_half_written_is_mended(image_folder, tmp_path):
