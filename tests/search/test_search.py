@@ -137,6 +137,24 @@ def test_a_claim_is_exclusive_and_an_orphan_is_gone_on_with(image_folder, tmp_pa
     assert one.is_over() and other.claim() is None and one.best().number == 0
 
 
+def test_a_trial_that_kills_its_process_again_and_again_has_failed(image_folder, tmp_path):
+    study = study_of(flags(image_folder, tmp_path, "deadly", trials=2))
+    for _ in range(4):  # stopped by Ctrl-C, which is no fault of the trial
+        claim = study.claim()
+        study.give_up(claim)
+    for step in (1, 2, 3):  # killed, but further each time
+        claim = study.claim()
+        claim.trial.report(0.5, step)
+        claim.lock.release()
+    for _ in range(2):  # and then twice more where it was killed last
+        claim = study.claim()
+        assert claim.number == 0
+        claim.lock.release()
+    assert study.claim().number == 1
+    assert [one.state.name for one in study.trials()] == ["FAIL", "RUNNING"]
+    assert "was killed 3 times" in study.trials()[0].user_attrs["reason"]
+
+
 def test_a_grid_that_is_lengthened_tries_each_combination_once(image_folder, tmp_path):
     values = flags(image_folder, tmp_path, "grid", strategy="grid", startup_trials=None, trials=None)
     Path(values["space"]).write_text("weight_decay: [0.1, 0.2, 0.3]\nlabel_smoothing_factor: [0, 0.1]\n")
