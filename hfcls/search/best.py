@@ -27,13 +27,12 @@ from hfcls.models import load_classifier
 from hfcls.parsing import dump_yaml, flags_of, training_flags
 from hfcls.search.plan import Plan
 from hfcls.search.study import SearchStudy
-from hfcls.search.table import read_record
 from hfcls.training.checkpoints import list_checkpoints, remove_checkpoint
 from hfcls.training.own_data import load_own_data
 from hfcls.training.run_directory import DATA, SETTINGS, is_run, read_settings
 from hfcls.training.whole_run import train_whole
 
-BEST = "best"
+BEST, KEPT = "best", "search.json"
 # What decides nothing where train and validation are one.
 _NO_VALIDATION = (
     *("metric_for_best_model", "greater_is_better", "load_best_model_at_end", "eval_strategy", "eval_steps"),
@@ -44,8 +43,11 @@ _NO_VALIDATION = (
 _LISTED = ("class_mapping", "exclude", "relabel", "group_column_name", "group_pattern")
 
 
-def check_data(plan: Plan) -> None:
+def check_data(plan: Plan) -> dict[str, Any]:
     """Reads the data once, before anything trains.
+
+    Returns:
+        What ``data.json`` holds.
 
     Raises:
         UserError: it cannot be read, or has nothing to compare trials on.
@@ -53,10 +55,11 @@ def check_data(plan: Plan) -> None:
     loaded = load_data(only(DataArguments, plan.fixed))
     if "validation" not in loaded.splits:
         raise UserError(f"{loaded.source} has no validation split, on which a search compares its trials.")
+    return loaded.summary()
 
 
 def keep_best(study: SearchStudy, say: Callable[[str], None]) -> dict[str, Any] | None:
-    """Brings ``best/`` up to date; leaves it alone where it is.
+    """Brings ``best/`` up to date; leaves it alone where it is. One process does, and others wait for it.
 
     Returns:
         What was kept: ``trial``, ``refit`` (in words what was trained anew, or None), ``test`` (its figures, or None).
@@ -73,21 +76,36 @@ def keep_best(study: SearchStudy, say: Callable[[str], None]) -> dict[str, Any] 
 
 def _bring_up_to_date(plan: Plan, best: Any, say: Callable[[str], None]) -> dict[str, Any]:
     place = plan.folder / BEST
-    before = read_record(plan.folder).get("kept") or {}
-    if is_run(place) and before.get("trial") == best.number + 1 and bool(before.get("refit")) == plan.refit:
-        found: dict[str, Any] = before
-        return found
     aside = plan.folder / f".{BEST}-{'refit-' if plan.refit else ''}{best.number + 1:04d}"
+    for run_dir in (place, aside):
+        kept = _read_kept(run_dir)
+        if kept.get("trial") == best.number + 1 and bool(kept.get("refit")) == plan.refit:
+            if run_dir == aside:  # killed just before the end
+                _put(aside, place)
+            return kept
     refit = _refit(plan, best, aside, say) if plan.refit else None
     if refit is None:
         shutil.rmtree(aside, ignore_errors=True)
         shutil.copytree(plan.run_dir(best.number), aside)
     settings = read_settings(aside) | {"output_dir": str(place)}
     write_text(aside / SETTINGS, f"# Trial {best.number + 1} of a search, resolved.\n" + dump_yaml(settings))
-    test = _measure_test(aside)
+    kept = {"trial": best.number + 1, "refit": refit, "test": _measure_test(aside)}
+    # In the run itself, so that the two cannot part.
+    write_json(aside / KEPT, kept)
+    _put(aside, place)
+    return kept
+
+
+def _read_kept(run_dir: Path) -> dict[str, Any]:
+    """What a run is to its search; empty where there is none, or it is not finished."""
+    file = run_dir / KEPT
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return found
+
+
+def _put(aside: Path, place: Path) -> None:
     shutil.rmtree(place, ignore_errors=True)
     aside.rename(place)
-    return {"trial": best.number + 1, "refit": refit, "test": test}
 
 
 def _refit(plan: Plan, best: Any, run_dir: Path, say: Callable[[str], None]) -> str:

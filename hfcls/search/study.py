@@ -14,7 +14,8 @@ from filelock import FileLock, Timeout
 from hfcls.errors import UserError
 from hfcls.extras import require
 from hfcls.search import PRUNERS, STRATEGIES
-from hfcls.search.plan import Plan, study_lock, trial_lock
+from hfcls.search.folder import study_lock, trial_lock
+from hfcls.search.plan import Plan
 from hfcls.search.proposals import Proposals
 from hfcls.search.pruning import Pruner
 from hfcls.training.checkpoints import list_checkpoints, remove_checkpoint

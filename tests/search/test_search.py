@@ -1,7 +1,10 @@
 """Whole searches through the command: they survive kills, share work, and end with a run that works."""
 
 import csv
+import errno
 import json
+import os
+import shutil
 import time
 from collections import Counter
 from pathlib import Path
@@ -12,7 +15,9 @@ import yaml
 
 from hfcls.commands.search import build_parser, main, search_hyperparameters
 from hfcls.errors import UserError
-from hfcls.search.plan import make_plan, open_folder
+from hfcls.search.best import check_data, keep_best
+from hfcls.search.folder import open_folder
+from hfcls.search.plan import make_plan
 from hfcls.search.space import read_space
 from hfcls.search.study import JOURNAL, Outcome, SearchStudy
 from tests.processes import kill, start_search, wait_for
@@ -46,7 +51,7 @@ def study_of(values: dict, **more) -> SearchStudy:
     fixed = {"train_dir": values["train_dir"], "architecture": "lenet5"}
     space = read_space(arguments.space, parser, fixed, grid=arguments.strategy == "grid")
     plan = make_plan(arguments, space, fixed)
-    open_folder(plan, {**values, **more}, overwrite=False)
+    open_folder(plan, {**values, **more}, check_data(plan), overwrite=False)
     return SearchStudy(plan)
 
 
@@ -208,6 +213,7 @@ def test_a_search_whose_trials_all_fail_says_why(image_folder, tmp_path):
         ({"pruner": "hyperband", "num_train_epochs": None}, "how long a training can get"),
         ({"strategy": "grid", "startup_trials": None}, "points: 5"),
         ({"architecture": None}, "No model"),
+        ({"refit": True, "lr_scheduler_type": "reduce_lr_on_plateau"}, "reduce_lr_on_plateau goes by"),
         ({"resume_from_checkpoint": "auto"}, "Unknown flag"),
     ],
 )
@@ -221,3 +227,68 @@ def test_what_is_wrong_is_one_sentence(image_folder, tmp_path, change, said):
     with pytest.raises(UserError) as error:
         search_hyperparameters({**values, **change})
     assert said in str(error.value) and time.monotonic() - began < 20
+
+
+def test_a_search_does_not_go_on_with_other_data(image_folder, tmp_path):
+    images = shutil.copytree(image_folder, tmp_path / "images")
+    values = flags(images, tmp_path, "begun")
+    study_of(values)
+    before = (tmp_path / "begun" / "search.yaml").read_bytes()
+    (images / "red" / "0.png").unlink()
+    with pytest.raises(UserError, match="The data has changed since the search"):
+        search_hyperparameters(values | {"trials": 4})
+    assert (tmp_path / "begun" / "search.yaml").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["model_name_or_path", "space", "choice"])
+def test_what_is_overwritten_is_not_what_the_search_starts_from(image_folder, tmp_path, name):
+    values = flags(image_folder, tmp_path, "begun")
+    study_of(values)
+    inside = tmp_path / "begun" / "best"
+    change = {name: str(inside)}
+    if name == "space":
+        inside.write_text(SPACE)
+    elif name == "choice":
+        Path(values["space"]).write_text(f"model_name_or_path: [{inside}, {tmp_path}]\n")
+        change = {}
+    if name != "space":
+        del values["architecture"]
+    with pytest.raises(UserError, match="lies in --output_dir, which --overwrite_output_dir would remove"):
+        search_hyperparameters(values | change | {"overwrite_output_dir": True})
+    assert (tmp_path / "begun" / JOURNAL).is_file()
+
+
+def test_a_disk_without_locks_is_refused(image_folder, tmp_path, monkeypatch):
+    def flock(file, operation):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with pytest.raises(UserError, match="a disk without file locks"):
+        search_hyperparameters(flags(image_folder, tmp_path, "lockless"))
+
+
+def test_a_search_is_found_from_another_folder(image_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    values = flags(image_folder, tmp_path, "begun", trials=2) | {"output_dir": "begun", "space": "space.yaml"}
+    study = study_of(values)
+    for _ in range(2):
+        study.finish(study.claim(), Outcome("failed", reason="It was to."))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    main(["--config", str(tmp_path / "begun" / "search.yaml")])
+    assert (tmp_path / "begun" / "index.html").is_file() and not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_the_best_run_is_measured_once_also_after_a_kill(image_folder, tmp_path, monkeypatch):
+    measured = []
+    monkeypatch.setattr("hfcls.search.best._measure_test", lambda run_dir: measured.append(run_dir))
+    study = study_of(flags(image_folder, tmp_path, "kept", trials=1))
+    study.finish(study.claim(), Outcome("complete", 0.5))
+    run_dir = study.plan.run_dir(0)
+    run_dir.mkdir(parents=True)
+    (run_dir / "run.yaml").write_text("seed: 1\n")
+    kept = keep_best(study, print)
+    assert kept["trial"] == 1 and keep_best(study, print) == kept  # a process that waited for the lock
+    (tmp_path / "kept" / "best").rename(measured[0])  # killed between the two renames
+    assert keep_best(study, print) == kept and (tmp_path / "kept" / "best" / "run.yaml").is_file()
+    assert len(measured) == 1
