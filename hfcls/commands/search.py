@@ -1,6 +1,7 @@
 """``hfcls search``: a space of settings → many trainings → a table and a page → the best run."""
 
 import os
+from pathlib import Path
 from shlex import quote
 from typing import Any
 
@@ -38,7 +39,21 @@ def build_parser() -> Parser:
 
 def main(argv: list[str]) -> None:
     """Parses the flags and searches."""
-    search_hyperparameters(build_parser().values(argv))
+    parser = build_parser()
+    config = getattr(parser.parse_known_args(argv)[0], "config", None)
+    search_hyperparameters(_places_of(config) | parser.values(argv))
+
+
+def _places_of(config: str | None) -> dict[str, Any]:
+    """Where the search lies whose own ``search.yaml`` is the config, from wherever it is called."""
+    if config is None:
+        return {}
+    from hfcls.search.folder import SETTINGS, SPACE
+
+    file = Path(config)
+    if file.name != SETTINGS or not (file.parent / SPACE).is_file():
+        return {}
+    return {"space": str(file.parent / SPACE), "output_dir": str(file.parent)}
 
 
 def search_hyperparameters(values: dict[str, Any]) -> dict[str, Any]:
@@ -58,16 +73,14 @@ def search_hyperparameters(values: dict[str, Any]) -> dict[str, Any]:
         raise UserError("hfcls search starts its own processes: run it without a launcher, with --workers.")
     plan, values = _plan(values)
     from hfcls.search.best import check_data, keep_best
+    from hfcls.search.folder import open_folder
     from hfcls.search.page import write_page
-    from hfcls.search.plan import is_search, open_folder
     from hfcls.search.study import SearchStudy
     from hfcls.search.table import write_table
     from hfcls.search.worker import print_line, run_workers, work
 
     overwrite = bool(values.get("overwrite_output_dir"))
-    if overwrite or not is_search(plan.folder):
-        check_data(plan)
-    goes_on = open_folder(plan, values, overwrite=overwrite)
+    goes_on = open_folder(plan, values, check_data(plan), overwrite=overwrite)
     study = SearchStudy(plan)
     print_line(_headline(plan, study, goes_on))
     again = f"hfcls search --config {quote(str(plan.folder / 'search.yaml'))}"

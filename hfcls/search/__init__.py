@@ -31,7 +31,7 @@ STRATEGIES: Registry[Strategy] = Registry(
             "Independent draws",
             "Bergstra and Bengio, Random Search for Hyper-Parameter Optimization, JMLR 13, 2012.",
         ),
-        "grid": Strategy(propose_nothing, "All combinations", "", combines=True),
+        "grid": Strategy(propose_nothing, "All combinations, in random order", "", combines=True),
     },
 )
 

@@ -14,7 +14,7 @@ from filelock import FileLock
 from hfcls.arguments import TRAIN_ARGUMENTS, DataArguments, only
 from hfcls.data.batches import BatchCollator, ImageDataset
 from hfcls.data.labelled import LabelledData, load_data
-from hfcls.data.labels import match_names, relabel
+from hfcls.data.labels import labels_of, match_names, relabel
 from hfcls.data.pictures import Pictures
 from hfcls.data.reading import texts_of
 from hfcls.data.transforms import Preprocessing
@@ -27,23 +27,27 @@ from hfcls.models import load_classifier
 from hfcls.parsing import dump_yaml, flags_of, training_flags
 from hfcls.search.plan import Plan
 from hfcls.search.study import SearchStudy
-from hfcls.search.table import read_record
 from hfcls.training.checkpoints import list_checkpoints, remove_checkpoint
 from hfcls.training.own_data import load_own_data
-from hfcls.training.run_directory import SETTINGS, is_run, read_settings
+from hfcls.training.run_directory import DATA, SETTINGS, is_run, read_settings
 from hfcls.training.whole_run import train_whole
 
-BEST = "best"
+BEST, KEPT = "best", "search.json"
 # What decides nothing where train and validation are one.
 _NO_VALIDATION = (
     *("metric_for_best_model", "greater_is_better", "load_best_model_at_end", "eval_strategy", "eval_steps"),
     *("early_stopping_patience", "early_stopping_threshold", "validation_fraction", "test_fraction"),
     *("max_train_samples", "max_eval_samples", "max_test_samples", "max_steps", "output_dir"),
 )
+# What the list of a refit holds already: applied again, it would name classes and images that are gone.
+_LISTED = ("class_mapping", "exclude", "relabel", "group_column_name", "group_pattern")
 
 
-def check_data(plan: Plan) -> None:
+def check_data(plan: Plan) -> dict[str, Any]:
     """Reads the data once, before anything trains.
+
+    Returns:
+        What ``data.json`` holds.
 
     Raises:
         UserError: it cannot be read, or has nothing to compare trials on.
@@ -51,10 +55,11 @@ def check_data(plan: Plan) -> None:
     loaded = load_data(only(DataArguments, plan.fixed))
     if "validation" not in loaded.splits:
         raise UserError(f"{loaded.source} has no validation split, on which a search compares its trials.")
+    return loaded.summary()
 
 
 def keep_best(study: SearchStudy, say: Callable[[str], None]) -> dict[str, Any] | None:
-    """Brings ``best/`` up to date; leaves it alone where it is.
+    """Brings ``best/`` up to date; leaves it alone where it is. One process does, and others wait for it.
 
     Returns:
         What was kept: ``trial``, ``refit`` (in words what was trained anew, or None), ``test`` (its figures, or None).
@@ -71,21 +76,36 @@ def keep_best(study: SearchStudy, say: Callable[[str], None]) -> dict[str, Any] 
 
 def _bring_up_to_date(plan: Plan, best: Any, say: Callable[[str], None]) -> dict[str, Any]:
     place = plan.folder / BEST
-    before = read_record(plan.folder).get("kept") or {}
-    if is_run(place) and before.get("trial") == best.number + 1 and bool(before.get("refit")) == plan.refit:
-        found: dict[str, Any] = before
-        return found
     aside = plan.folder / f".{BEST}-{'refit-' if plan.refit else ''}{best.number + 1:04d}"
+    for run_dir in (place, aside):
+        kept = _read_kept(run_dir)
+        if kept.get("trial") == best.number + 1 and bool(kept.get("refit")) == plan.refit:
+            if run_dir == aside:  # killed just before the end
+                _put(aside, place)
+            return kept
     refit = _refit(plan, best, aside, say) if plan.refit else None
     if refit is None:
         shutil.rmtree(aside, ignore_errors=True)
         shutil.copytree(plan.run_dir(best.number), aside)
     settings = read_settings(aside) | {"output_dir": str(place)}
     write_text(aside / SETTINGS, f"# Trial {best.number + 1} of a search, resolved.\n" + dump_yaml(settings))
-    test = _measure_test(aside)
+    kept = {"trial": best.number + 1, "refit": refit, "test": _measure_test(aside)}
+    # In the run itself, so that the two cannot part.
+    write_json(aside / KEPT, kept)
+    _put(aside, place)
+    return kept
+
+
+def _read_kept(run_dir: Path) -> dict[str, Any]:
+    """What a run is to its search; empty where there is none, or it is not finished."""
+    file = run_dir / KEPT
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return found
+
+
+def _put(aside: Path, place: Path) -> None:
     shutil.rmtree(place, ignore_errors=True)
     aside.rename(place)
-    return {"trial": best.number + 1, "refit": refit, "test": test}
 
 
 def _refit(plan: Plan, best: Any, run_dir: Path, say: Callable[[str], None]) -> str:
@@ -97,7 +117,9 @@ def _refit(plan: Plan, best: Any, run_dir: Path, say: Callable[[str], None]) -> 
     # As they were resolved: what is chosen by the number of images is to stay what it was.
     flags = {flag.name: flag for cls in TRAIN_ARGUMENTS for flag in flags_of(cls)}
     flags |= {flag.name: flag for flag in training_flags()}
-    settings = {k: v for k, v in read_settings(plan.run_dir(best.number)).items() if k not in _NO_VALIDATION}
+    settings = {
+        k: v for k, v in read_settings(plan.run_dir(best.number)).items() if k not in (*_NO_VALIDATION, *_LISTED)
+    }
     values = {name: flags[name].convert(value) for name, value in settings.items() if name in flags}
     loaded = load_data(only(DataArguments, plan.fixed))
     list_file = plan.folder / "refit_samples.csv"
@@ -116,19 +138,38 @@ def _refit(plan: Plan, best: Any, run_dir: Path, say: Callable[[str], None]) -> 
         values["resume_from_checkpoint"] = "auto"
     if not (run_dir / "metrics.json").is_file():
         train_whole(values, splits=())
+    _keep_notices(run_dir, loaded)
     for checkpoint in list_checkpoints(run_dir):
         remove_checkpoint(checkpoint)
     return told
 
 
 def _sample_list(loaded: LabelledData) -> str:
-    """A list for ``--samples`` in which the validation images belong to train."""
+    """A list for ``--samples`` of all images as the trials had them, in which those of validation belong to train.
+
+    Names are not made harmless for spreadsheets, which would change some of them; the file is read by the refit alone.
+    """
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "split"])
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    writer.writerow(["id", "label", "split", "group"])
     for split, data in loaded.splits.items():
-        writer.writerows([sample_id, "train" if split == "validation" else split] for sample_id in texts_of(data, "id"))
+        names = data.features["label"].names
+        labels = [names[label] for label in labels_of(data).tolist()]
+        groups = texts_of(data, "group") if "group" in data.column_names else [""] * len(data)
+        to = "train" if split == "validation" else split
+        writer.writerows(
+            [i, label, to, g or ""] for i, label, g in zip(texts_of(data, "id"), labels, groups, strict=True)
+        )
     return text.getvalue()
+
+
+def _keep_notices(run_dir: Path, loaded: LabelledData) -> None:
+    """Brings into ``data.json`` what the list of the refit no longer shows, such as a changed test split."""
+    summary, before = json.loads((run_dir / DATA).read_text(encoding="utf-8")), loaded.summary()
+    summary["notices"] = list(dict.fromkeys([*before["notices"], *summary["notices"]]))
+    if "corrections" in before:
+        summary["corrections"] = before["corrections"]
+    write_json(run_dir / DATA, summary)
 
 
 def _measure_test(run_dir: Path) -> dict[str, Any] | None:

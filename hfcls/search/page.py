@@ -144,7 +144,9 @@ def _cards(
         figure = ((kept.get("test") or {}).get("headline") or {}).get(plan.metric)
         if figure and figure["value"] is not None and kept["trial"] == best["number"]:
             inside = f"[{figure['low']:.4f}, {figure['high']:.4f}], " if "low" in figure else ""
-            cards.append((f"Its {plan.metric} on test", f"{figure['value']:.4f}", f"{inside}measured once, at the end"))
+            cards.append(
+                (f"Its {plan.metric} on test", f"{figure['value']:.4f}", f"{inside}measured once for each best run")
+            )
     seconds = sum(row["seconds"] or 0 for row in rows)
     cards.append(("Trials", str(len(rows)), ", ".join(f"{count} {state}" for state, count in _counts(rows))))
     cards.append(("Training time", duration_text(seconds), "of all trials together"))

@@ -1,27 +1,15 @@
-"""All that a worker must know of a search, and the file that keeps it, so that the same command goes on there."""
+"""All that a worker must know of a search: its flags, checked and settled."""
 
-import os
-import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-from filelock import FileLock, Timeout
-
 from hfcls.arguments import SearchArguments
 from hfcls.errors import UserError
-from hfcls.files import write_text
 from hfcls.metrics import METRICS
-from hfcls.parsing import dump_yaml
 from hfcls.search.space import Space
 
-SETTINGS, SPACE, LOCK = "search.yaml", "space.yaml", "study.lock"
-# What may differ when a search goes on: how much more of it, where, and what is made of it in the end.
-_FREE = frozenset(
-    ("trials", "hours", "workers", "refit", "space", "output_dir", "overwrite_output_dir", "cache_gb", "use_cpu")
-)
 STARTUP = 10
 
 
@@ -81,8 +69,7 @@ def make_plan(arguments: SearchArguments, space: Space, fixed: dict[str, Any]) -
             raise UserError(f"--{name} is {value:g}: expected a number above 0.")
     if arguments.startup_trials is not None and not learns:
         raise UserError(f"--startup_trials would have no effect with --strategy {arguments.strategy}.")
-    if arguments.refit and fixed.get("streaming"):
-        raise UserError("--refit cannot put train and validation together with --streaming: leave one of them out.")
+    _check_refit(arguments, space, fixed)
     _check_validation(fixed)
     metric = str(fixed.get("metric_for_best_model", "accuracy")).removeprefix("eval_")
     # Label smoothing and class weights are in the loss, so that its values from trial to trial are not of one kind.
@@ -107,6 +94,24 @@ def make_plan(arguments: SearchArguments, space: Space, fixed: dict[str, Any]) -
         greater_is_better=METRICS[metric].greater_is_better if greater is None else bool(greater),
         longest=_longest(arguments.pruner, space, fixed),
     )
+
+
+def _check_refit(arguments: SearchArguments, space: Space, fixed: Mapping[str, Any]) -> None:
+    """Whether the best settings can be trained anew without a validation split.
+
+    Raises:
+        UserError: they cannot.
+    """
+    if not arguments.refit:
+        return
+    if fixed.get("streaming"):
+        raise UserError("--refit cannot put train and validation together with --streaming: leave one of them out.")
+    varied = [choice for one in space.dimensions if one.name == "lr_scheduler_type" for choice in one.choices]
+    if "reduce_lr_on_plateau" in (fixed.get("lr_scheduler_type"), *varied):
+        raise UserError(
+            "--refit leaves no validation split, which --lr_scheduler_type reduce_lr_on_plateau goes by: leave one of "
+            "them out."
+        )
 
 
 def _check_validation(fixed: Mapping[str, Any]) -> None:
@@ -136,111 +141,3 @@ def _longest(pruner: str, space: Space, fixed: Mapping[str, Any]) -> int:
     elif fixed.get("max_steps") and fixed.get("eval_steps"):
         return max(int(fixed["max_steps"] // fixed["eval_steps"]), 1)
     raise UserError("--pruner hyperband must know how long a training can get: give --num_train_epochs.")
-
-
-def is_search(folder: Path) -> bool:
-    """Whether a search was begun there."""
-    return (folder / SETTINGS).is_file()
-
-
-def open_folder(plan: Plan, values: Mapping[str, Any], *, overwrite: bool) -> bool:
-    """Makes the folder of a search ready, or finds that it goes on there.
-
-    Args:
-        values: all flags of the command.
-        overwrite: what is there may be replaced.
-
-    Returns:
-        Whether it goes on.
-
-    Raises:
-        UserError: the folder holds something else, or a search with other settings, or one that still runs.
-    """
-    folder = plan.folder
-    for parent in [folder, *folder.parents]:
-        if parent.exists() and not parent.is_dir():
-            raise UserError(f"--output_dir {folder} cannot be made: {parent} is a file. Choose another place.")
-    kept = {LOCK, ".search.yaml.part", ".space.yaml.part", SPACE}
-    if folder.is_dir() and not is_search(folder) and set(os.listdir(folder)) - kept:
-        raise UserError(f"--output_dir {folder} holds files that no search wrote: choose another place.")
-    folder.mkdir(parents=True, exist_ok=True)
-    with study_lock(folder):
-        if overwrite:
-            _remove(folder)
-        now = _settings(plan, values)
-        there = is_search(folder)
-        if there:
-            _compare(folder, now, plan.space)
-        else:
-            write_text(folder / SPACE, dump_yaml(_space_content(plan.space)))
-        header = (
-            "# All flags of this search. It goes on, or gets one more worker, by: hfcls search --config search.yaml\n"
-        )
-        write_text(folder / SETTINGS, header + dump_yaml(now))
-    return there
-
-
-def study_lock(folder: Path) -> FileLock:
-    """Whoever changes the list of trials holds it; a process that dies lets it go."""
-    return FileLock(folder / LOCK)
-
-
-def trial_lock(folder: Path, number: int) -> FileLock:
-    """Whoever trains a trial holds it for as long as it does; a process that dies lets it go."""
-    place = folder / "locks"
-    place.mkdir(exist_ok=True)
-    return FileLock(place / f"{number + 1:04d}.lock", timeout=0)
-
-
-def _remove(folder: Path) -> None:
-    """Empties the folder, the search's settings first, so that a kill in between leaves no half of a search."""
-    for lock in sorted((folder / "locks").glob("*.lock")):
-        try:
-            with FileLock(lock, timeout=0):
-                pass
-        except Timeout:
-            raise UserError(f"--output_dir {folder}: trial {int(lock.stem)} is being trained; stop it first.") from None
-    (folder / SETTINGS).unlink(missing_ok=True)
-    for path in folder.iterdir():
-        if path.name != LOCK:
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-
-
-def _settings(plan: Plan, values: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``search.yaml`` holds."""
-    defaults = {f.name: f.default for f in fields(SearchArguments)}
-    given = {**values, "space": str(plan.folder / SPACE), "output_dir": str(plan.folder)}
-    given.pop("overwrite_output_dir", None)
-    return {name: value for name, value in given.items() if value != defaults.get(name)}
-
-
-def _space_content(space: Space) -> dict[str, Any]:
-    content: dict[str, Any] = {}
-    for one in space.dimensions:
-        if one.choices:
-            content[one.name] = list(one.choices)
-            continue
-        row = {key: value for key, value in asdict(one).items() if key in ("low", "high", "step", "log", "points")}
-        content[one.name] = {key: value for key, value in row.items() if value is not None and value is not False}
-    return content
-
-
-def _compare(folder: Path, now: Mapping[str, Any], space: Space) -> None:
-    """Whether the search that is there has the same settings.
-
-    Raises:
-        UserError: it has not.
-    """
-    otherwise = "a search goes on with its own settings; begin anew with --overwrite_output_dir, or in another place."
-    try:
-        before = yaml.safe_load((folder / SETTINGS).read_text(encoding="utf-8"))
-        varied = yaml.safe_load((folder / SPACE).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"{folder} cannot be read ({' '.join(str(error).split())}).") from None
-    for name in sorted(before.keys() | now.keys()):
-        if name not in _FREE and before.get(name) != now.get(name):
-            raise UserError(f"--{name} was {before.get(name)} in {folder} and is now {now.get(name)}: {otherwise}")
-    wanted = _space_content(space)
-    for name in [*varied, *wanted]:
-        if varied.get(name) != wanted.get(name):
-            raise UserError(f"{name} varied over {varied.get(name)} and is now {wanted.get(name)}: {otherwise}")

@@ -66,16 +66,16 @@ class Proposals:
     Args:
         strategy: a row of `hfcls.search.STRATEGIES`.
         startup: how many trials a strategy that learns draws at random first.
-        shuffle: a grid that will not be tried in full is tried in random order.
     """
 
-    def __init__(self, space: Space, strategy: Strategy, *, seed: int, startup: int, shuffle: bool = False):
+    def __init__(self, space: Space, strategy: Strategy, *, seed: int, startup: int):
         self._space = space
         self._strategy = strategy
         self._seed = seed
         self._startup = startup
         self._order: np.ndarray | None = None
-        if strategy.combines and shuffle:
+        if strategy.combines:
+            # Also where all are tried: a search may be lengthened, and its order must not hang on its length.
             self._order = np.random.default_rng(seed).permutation(space.count_grid())
 
     def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
@@ -84,9 +84,8 @@ class Proposals:
 
     def sample_relative(self, study: Any, trial: Any, search_space: dict[str, Any]) -> dict[str, Any]:
         """The settings of a trial."""
-        if self._strategy.combines:
-            number = trial.number if self._order is None else int(self._order[trial.number])
-            return self._space.grid_point(number)
+        if self._order is not None:
+            return self._space.grid_point(int(self._order[trial.number]))
         seed = int(np.random.SeedSequence([self._seed, trial.number]).generate_state(1)[0])
         found = self._strategy.propose(_Others(study, trial.number), trial, search_space, seed, self._startup)
         study._storage.set_trial_user_attr(trial._trial_id, DRAWN, PROPOSED if found else RANDOM)

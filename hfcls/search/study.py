@@ -14,7 +14,8 @@ from filelock import FileLock, Timeout
 from hfcls.errors import UserError
 from hfcls.extras import require
 from hfcls.search import PRUNERS, STRATEGIES
-from hfcls.search.plan import Plan, study_lock, trial_lock
+from hfcls.search.folder import study_lock, trial_lock
+from hfcls.search.plan import Plan
 from hfcls.search.proposals import Proposals
 from hfcls.search.pruning import Pruner
 from hfcls.training.checkpoints import list_checkpoints, remove_checkpoint
@@ -22,8 +23,10 @@ from hfcls.training.checkpoints import list_checkpoints, remove_checkpoint
 JOURNAL = "study.journal"
 # If so many trials fail and none before them did not, the settings that they share are wrong.
 _FAILURES = 3
-# A trial that takes its process with it so often (memory, mostly) has failed.
-_DEATHS = 2
+# A trial that takes its process with it so often (memory, mostly), and comes no further meanwhile, has failed.
+_DEATHS = 3
+# What a trial keeps of how its last process ended: whether on purpose, else how often it was killed and where it stood.
+_STOPPED, _DIED = "stopped", "died"
 
 
 @dataclass(frozen=True)
@@ -85,12 +88,9 @@ class SearchStudy:
         place = plan.folder / JOURNAL
         with self.alone():
             backend = storages.journal.JournalFileBackend(str(place), lock_obj=_JournalLock(place))
-            shuffle = plan.strategy == "grid" and (plan.hours is not None or plan.trials != plan.space.count_grid())
             self.study = self._optuna.create_study(
                 storage=storages.JournalStorage(backend),
-                sampler=Proposals(
-                    plan.space, STRATEGIES[plan.strategy], seed=plan.seed, startup=plan.startup, shuffle=shuffle
-                ),
+                sampler=Proposals(plan.space, STRATEGIES[plan.strategy], seed=plan.seed, startup=plan.startup),
                 pruner=Pruner(PRUNERS[plan.pruner], plan.longest),
                 study_name="search",
                 direction="maximize" if plan.greater_is_better else "minimize",
@@ -114,8 +114,12 @@ class SearchStudy:
             self._check_failures(trials)
             for one in trials:
                 lock = trial_lock(self.plan.folder, one.number)
-                if one.state.name == "RUNNING" and _take(lock):
-                    return Claim(self._with_params(self._optuna.trial.Trial(self.study, one._trial_id)), lock)
+                if one.state.name != "RUNNING" or not _take(lock):
+                    continue
+                trial = self._optuna.trial.Trial(self.study, one._trial_id)
+                if not self._has_failed(trial, one):
+                    return Claim(self._with_params(trial), lock)
+                lock.release()
             if self._spent(len(trials)):
                 return None
             trial = self.study.ask()
@@ -123,6 +127,11 @@ class SearchStudy:
             if not _take(lock):
                 raise UserError(f"{lock.lock_file} is held by a process that knows nothing of this search: remove it.")
             return Claim(self._with_params(trial), lock)
+
+    def give_up(self, claim: Claim) -> None:
+        """Lets go of a trial that its process stops on purpose: whoever takes it over goes on with it."""
+        claim.trial.set_user_attr(_STOPPED, True)
+        claim.lock.release()
 
     def finish(self, claim: Claim, outcome: Outcome) -> None:
         """Keeps what came of a trial, and of all weights those of the best one."""
@@ -165,26 +174,26 @@ class SearchStudy:
         """Whether all is done that was to be done."""
         return not self.running() and self._spent(len(self.trials()))
 
-    def count_death(self) -> None:
-        """A worker of this machine was killed: a trial that does that again and again has failed."""
-        with self.alone():
-            for one in self.trials():
-                lock = trial_lock(self.plan.folder, one.number)
-                if one.state.name != "RUNNING" or not _take(lock):
-                    continue
-                trial = self._optuna.trial.Trial(self.study, one._trial_id)
-                deaths = one.user_attrs.get("deaths", 0) + 1
-                trial.set_user_attr("deaths", deaths)
-                if deaths >= _DEATHS:
-                    trial.set_user_attr("reason", f"Its process was killed {deaths} times, as when memory runs out.")
-                    self.study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
-                lock.release()
-
     def time_left(self) -> float:
         """Seconds until no new trial begins; infinite without --hours."""
         if self.plan.hours is None:
             return math.inf
         return self.plan.hours * 3600 - self._before / self.plan.workers - (time.time() - self._began)
+
+    def _has_failed(self, trial: Any, frozen: Any) -> bool:
+        """Counts the death of the process that left a trial; whether that was one too many."""
+        before, reached = frozen.user_attrs, len(frozen.intermediate_values)
+        if before.get(_STOPPED):
+            trial.set_user_attr(_STOPPED, False)
+            return False
+        died = before.get(_DIED, {})
+        deaths = died["times"] + 1 if died.get("reached") == reached else 1
+        trial.set_user_attr(_DIED, {"times": deaths, "reached": reached})
+        if deaths < _DEATHS:
+            return False
+        trial.set_user_attr("reason", f"Its process was killed {deaths} times, as when memory runs out.")
+        self.study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
+        return True
 
     def _spent(self, count: int) -> bool:
         return (self.plan.trials is not None and count >= self.plan.trials) or self.time_left() <= 0

@@ -36,7 +36,7 @@ def work(plan: Plan, say: Say) -> None:
         try:
             outcome = run_trial(plan, claim)
         except BaseException:
-            claim.lock.release()
+            study.give_up(claim)
             raise
         study.finish(claim, outcome)
         write_table(study)
@@ -50,7 +50,6 @@ def run_workers(plan: Plan, say: Say) -> None:
         UserError: a worker has ended with an error.
         KeyboardInterrupt: Ctrl-C, once all have saved what they had.
     """
-    study = SearchStudy(plan)
     workers, deaths = _Workers(plan), 0
     try:
         while workers.alive():
@@ -58,7 +57,6 @@ def run_workers(plan: Plan, say: Say) -> None:
                 if code < 0 and not workers.stopping and deaths < _MOST_DEATHS:
                     say(f"note: A worker was ended by signal {-code}; another one takes its place.")
                     deaths += 1
-                    study.count_death()
                     workers.start()
                 elif code not in (0, 130):
                     workers.stop()

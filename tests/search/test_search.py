@@ -1,16 +1,23 @@
 """Whole searches through the command: they survive kills, share work, and end with a run that works."""
 
 import csv
+import errno
 import json
+import os
+import shutil
 import time
+from collections import Counter
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from hfcls.commands.search import build_parser, main, search_hyperparameters
 from hfcls.errors import UserError
-from hfcls.search.plan import make_plan, open_folder
+from hfcls.search.best import check_data, keep_best
+from hfcls.search.folder import open_folder
+from hfcls.search.plan import make_plan
 from hfcls.search.space import read_space
 from hfcls.search.study import JOURNAL, Outcome, SearchStudy
 from tests.processes import kill, start_search, wait_for
@@ -42,8 +49,9 @@ def study_of(values: dict, **more) -> SearchStudy:
     arguments = only(SearchArguments, {**values, **more})
     parser = build_parser()
     fixed = {"train_dir": values["train_dir"], "architecture": "lenet5"}
-    plan = make_plan(arguments, read_space(arguments.space, parser, fixed, grid=False), fixed)
-    open_folder(plan, {**values, **more}, overwrite=False)
+    space = read_space(arguments.space, parser, fixed, grid=arguments.strategy == "grid")
+    plan = make_plan(arguments, space, fixed)
+    open_folder(plan, {**values, **more}, check_data(plan), overwrite=False)
     return SearchStudy(plan)
 
 
@@ -88,6 +96,37 @@ def test_two_workers_share_the_trials_and_the_winner_is_refitted(image_folder, t
     assert not list((tmp_path / "shared" / "best").glob("checkpoint-*"))
 
 
+def test_a_refit_has_the_labels_of_the_users_lists(image_folder, tmp_path):
+    ids = [f"{name}/{path.name}" for name in ("red", "green", "blue") for path in (image_folder / name).iterdir()]
+    swapped = {"red": "green", "green": "red", "blue": ""}
+    wanted = {i: {"red": "green", "green": "=red", "blue": "blue"}[i.split("/")[0]] for i in ids}
+    wanted["green/2.png"] = "blue"
+    del wanted["red/1.png"]
+    lists = {
+        "samples": "\n".join(["id,label", *(f"{i},{swapped[i.split('/')[0]]}" for i in ids)]),
+        "class_mapping": "red: =red",  # a name that a spreadsheet would be given otherwise
+        "exclude": "id\nred/1.png",
+        "relabel": "id,new_label\ngreen/2.png,blue",
+    }
+    files = {name: tmp_path / f"{name}.{'yaml' if name == 'class_mapping' else 'csv'}" for name in lists}
+    for name, file in files.items():
+        file.write_text(lists[name] + "\n")
+    values = flags(image_folder, tmp_path, "lists", trials=1, num_train_epochs=1, refit=True)
+    values |= {name: str(file) for name, file in files.items()} | {"group_pattern": r"(\d+)\.png"}
+    search_hyperparameters(values)
+    best, trial = tmp_path / "lists" / "best", tmp_path / "lists" / "trials" / "0001"
+    data, before = (json.loads((place / "data.json").read_text()) for place in (best, trial))
+    names = json.loads((best / "config.json").read_text())["id2label"]
+    rows = pq.read_table(best / "predictions" / "test.parquet").to_pylist()
+    labels = {row["id"]: names[str(row["label"])] for row in rows}
+    assert labels and labels == {sample_id: wanted[sample_id] for sample_id in labels}
+    assert data["splits"]["test"]["fingerprint"] == before["splits"]["test"]["fingerprint"]
+    counts = Counter(wanted.values()) - Counter(labels.values())
+    assert data["splits"]["train"]["label_counts"] == counts
+    assert data["corrections"] == before["corrections"] and set(before["notices"]) <= set(data["notices"])
+    assert data["splits"]["test"]["groups"] == before["splits"]["test"]["groups"]
+
+
 def test_a_claim_is_exclusive_and_an_orphan_is_gone_on_with(image_folder, tmp_path):
     values = flags(image_folder, tmp_path, "claims", trials=3)
     one, other = study_of(values), study_of(values)
@@ -101,6 +140,35 @@ def test_a_claim_is_exclusive_and_an_orphan_is_gone_on_with(image_folder, tmp_pa
     for study, claim in ((other, again), (other, second), (one, third)):
         study.finish(claim, Outcome("complete", 0.5))
     assert one.is_over() and other.claim() is None and one.best().number == 0
+
+
+def test_a_trial_that_kills_its_process_again_and_again_has_failed(image_folder, tmp_path):
+    study = study_of(flags(image_folder, tmp_path, "deadly", trials=2))
+    for _ in range(4):  # stopped by Ctrl-C, which is no fault of the trial
+        claim = study.claim()
+        study.give_up(claim)
+    for step in (1, 2, 3):  # killed, but further each time
+        claim = study.claim()
+        claim.trial.report(0.5, step)
+        claim.lock.release()
+    for _ in range(2):  # and then twice more where it was killed last
+        claim = study.claim()
+        assert claim.number == 0
+        claim.lock.release()
+    assert study.claim().number == 1
+    assert [one.state.name for one in study.trials()] == ["FAIL", "RUNNING"]
+    assert "was killed 3 times" in study.trials()[0].user_attrs["reason"]
+
+
+def test_a_grid_that_is_lengthened_tries_each_combination_once(image_folder, tmp_path):
+    values = flags(image_folder, tmp_path, "grid", strategy="grid", startup_trials=None, trials=None)
+    Path(values["space"]).write_text("weight_decay: [0.1, 0.2, 0.3]\nlabel_smoothing_factor: [0, 0.1]\n")
+    for more, up_to in (({"trials": 2}, 2), ({"hours": 1.0}, 4), ({}, 6)):
+        study = study_of(values, **more)
+        while len(study.trials()) < up_to:
+            study.finish(study.claim(), Outcome("complete", 0.5))
+    tried = [tuple(one.params.values()) for one in study.trials()]
+    assert len(tried) == len(set(tried)) == 6
 
 
 def test_a_line_that_was_half_written_is_mended(image_folder, tmp_path):
@@ -145,6 +213,7 @@ def test_a_search_whose_trials_all_fail_says_why(image_folder, tmp_path):
         ({"pruner": "hyperband", "num_train_epochs": None}, "how long a training can get"),
         ({"strategy": "grid", "startup_trials": None}, "points: 5"),
         ({"architecture": None}, "No model"),
+        ({"refit": True, "lr_scheduler_type": "reduce_lr_on_plateau"}, "reduce_lr_on_plateau goes by"),
         ({"resume_from_checkpoint": "auto"}, "Unknown flag"),
     ],
 )
@@ -158,3 +227,68 @@ def test_what_is_wrong_is_one_sentence(image_folder, tmp_path, change, said):
     with pytest.raises(UserError) as error:
         search_hyperparameters({**values, **change})
     assert said in str(error.value) and time.monotonic() - began < 20
+
+
+def test_a_search_does_not_go_on_with_other_data(image_folder, tmp_path):
+    images = shutil.copytree(image_folder, tmp_path / "images")
+    values = flags(images, tmp_path, "begun")
+    study_of(values)
+    before = (tmp_path / "begun" / "search.yaml").read_bytes()
+    (images / "red" / "0.png").unlink()
+    with pytest.raises(UserError, match="The data has changed since the search"):
+        search_hyperparameters(values | {"trials": 4})
+    assert (tmp_path / "begun" / "search.yaml").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["model_name_or_path", "space", "choice"])
+def test_what_is_overwritten_is_not_what_the_search_starts_from(image_folder, tmp_path, name):
+    values = flags(image_folder, tmp_path, "begun")
+    study_of(values)
+    inside = tmp_path / "begun" / "best"
+    change = {name: str(inside)}
+    if name == "space":
+        inside.write_text(SPACE)
+    elif name == "choice":
+        Path(values["space"]).write_text(f"model_name_or_path: [{inside}, {tmp_path}]\n")
+        change = {}
+    if name != "space":
+        del values["architecture"]
+    with pytest.raises(UserError, match="lies in --output_dir, which --overwrite_output_dir would remove"):
+        search_hyperparameters(values | change | {"overwrite_output_dir": True})
+    assert (tmp_path / "begun" / JOURNAL).is_file()
+
+
+def test_a_disk_without_locks_is_refused(image_folder, tmp_path, monkeypatch):
+    def flock(file, operation):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with pytest.raises(UserError, match="a disk without file locks"):
+        search_hyperparameters(flags(image_folder, tmp_path, "lockless"))
+
+
+def test_a_search_is_found_from_another_folder(image_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    values = flags(image_folder, tmp_path, "begun", trials=2) | {"output_dir": "begun", "space": "space.yaml"}
+    study = study_of(values)
+    for _ in range(2):
+        study.finish(study.claim(), Outcome("failed", reason="It was to."))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    main(["--config", str(tmp_path / "begun" / "search.yaml")])
+    assert (tmp_path / "begun" / "index.html").is_file() and not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_the_best_run_is_measured_once_also_after_a_kill(image_folder, tmp_path, monkeypatch):
+    measured = []
+    monkeypatch.setattr("hfcls.search.best._measure_test", lambda run_dir: measured.append(run_dir))
+    study = study_of(flags(image_folder, tmp_path, "kept", trials=1))
+    study.finish(study.claim(), Outcome("complete", 0.5))
+    run_dir = study.plan.run_dir(0)
+    run_dir.mkdir(parents=True)
+    (run_dir / "run.yaml").write_text("seed: 1\n")
+    kept = keep_best(study, print)
+    assert kept["trial"] == 1 and keep_best(study, print) == kept  # a process that waited for the lock
+    (tmp_path / "kept" / "best").rename(measured[0])  # killed between the two renames
+    assert keep_best(study, print) == kept and (tmp_path / "kept" / "best" / "run.yaml").is_file()
+    assert len(measured) == 1
