@@ -11,7 +11,7 @@ from hfcls.uncertainty.calibration import measure_calibration
 from hfcls.uncertainty.conformal import measure_sets
 from hfcls.uncertainty.rejection import Abstention, compute_risk_coverage
 from hfcls.uncertainty.scaling import Scaling
-from hfcls.uncertainty.trust import Trust, draws_of
+from hfcls.uncertainty.trust import Trust
 
 # The shares of answers of which the error is told.
 COVERAGES = (0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
@@ -30,7 +30,7 @@ def measure_trust(predictions: Predictions, trust: Trust) -> dict[str, Any]:
         strange.
     """
     known = predictions.known
-    judged = trust.judge(known.logits, draws_of(known.ids))
+    judged = trust.judge(known.logits)
     scaled = Predictions(trust.scaled(known.logits), known.labels, known.ids, known.class_names)
     correct = judged.probabilities.argmax(axis=1) == known.labels
     curve = compute_risk_coverage(judged.probabilities.max(axis=1), correct)

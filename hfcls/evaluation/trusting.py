@@ -18,7 +18,7 @@ from hfcls.evaluation.trusted import measure_trust
 from hfcls.models import Classifier, save_classifier
 from hfcls.models.folding import fold_scaling
 from hfcls.structures import Predictions
-from hfcls.uncertainty.trust import CALIBRATION, Trust, draws_of, fit_trust, load_trust
+from hfcls.uncertainty.trust import CALIBRATION, Trust, fit_trust, load_trust
 
 # Fewer say nothing of the rest.
 FEWEST = 20
@@ -108,7 +108,7 @@ def learn_trust(
         )
     if not np.isfinite(predictions.known.logits).all():
         raise UserError("Some of the model's outputs are not numbers: there is nothing to learn from them.")
-    trust = fit_trust(predictions, split=split, draws=draws_of(predictions.ids), scaling=scaling, data=data)
+    trust = fit_trust(predictions, split=split, scaling=scaling, data=data)
     trust.save(directory)
     return trust
 

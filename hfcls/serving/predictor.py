@@ -47,10 +47,7 @@ class Answer:
         """What is to be thought of it, where something was learned about the classifier's answers."""
         if self.trust is None:
             return None
-        from hfcls.uncertainty.trust import draws_of
-
-        # The same picture always gets the same set.
-        return self.trust.judge(self.logits[None], draws_of([self.logits.tobytes().hex()]))
+        return self.trust.judge(self.logits[None])
 
     @property
     def possible(self) -> list[str] | None:

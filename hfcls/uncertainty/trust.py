@@ -29,6 +29,7 @@ STRANGENESS = "energy"
 # Where the logits are logarithms of probabilities, whose energy says nothing.
 STRANGENESS_OF_PROBABILITIES = "msp"
 COVERAGE = 0.95
+# Without its draws: an image's set is to be the same wherever it is asked for, and never empty.
 CONFORMAL_METHOD = "aps"
 # Of the curve that is kept.
 _POINTS = 1000
@@ -42,7 +43,7 @@ class Judged:
 
     Attributes:
         probabilities: float64 (N, K), of the scaled logits.
-        sets: bool (N, K), the classes that are held possible.
+        sets: bool (N, K), the classes that are held possible; the likeliest always is.
         strange: bool (N,): the image shows none of the classes, as far as can be told.
         unsure: bool (N,): the answer is not to be given; all False where no error rate was asked for.
     """
@@ -99,12 +100,11 @@ class Trust:
         """The logits (N, K) as they are to be read."""
         return logits if self.folded else self.scaling.apply(logits)
 
-    def judge(self, logits: np.ndarray, draws: np.ndarray, *, abstention: Abstention | None = None) -> Judged:
+    def judge(self, logits: np.ndarray, *, abstention: Abstention | None = None) -> Judged:
         """Judges answers.
 
         Args:
             logits: (N, K) of the network.
-            draws: (N,) in [0, 1), a number for each image that says nothing of it, such as one made of its id.
             abstention: from which sureness on to answer.
         """
         scaled = self.scaled(logits)
@@ -113,7 +113,7 @@ class Trust:
         unsure = np.zeros(len(logits), dtype=bool)
         if abstention is not None:
             unsure = probabilities.max(axis=1) < abstention.threshold
-        return Judged(probabilities, self.conformal.sets(probabilities, draws), strange, unsure)
+        return Judged(probabilities, self.conformal.sets(probabilities), strange, unsure)
 
     def abstention(self, risk: float) -> Abstention:
         """From which sureness on to answer so that no more than a share of `risk` of the answers is wrong."""
@@ -166,7 +166,6 @@ def fit_trust(
     predictions: Predictions,
     *,
     split: str,
-    draws: np.ndarray,
     scaling: str = "temperature",
     method: str = CONFORMAL_METHOD,
     coverage: float = COVERAGE,
@@ -178,7 +177,6 @@ def fit_trust(
     Args:
         predictions: N samples, at least one with a known label.
         split: where they are from.
-        draws: (N,) in [0, 1), as `Trust.judge` has them.
         scaling: a name of ``SCALINGS``.
         method: a name of ``CONFORMAL``.
         coverage: how often the sets are to hold the true class, in (0, 1).
@@ -188,13 +186,10 @@ def fit_trust(
     Raises:
         ValueError: there is no sample with a known label.
     """
-    rows = predictions.labels >= 0
     known = predictions.known
     fitted = SCALINGS[scaling](known)
     scaled = replace(known, logits=fitted.apply(known.logits))
-    sets = fit_conformal(
-        scaled.probabilities, scaled.labels, method=method, coverage=coverage, draws=draws[rows], by_class=by_class
-    )
+    sets = fit_conformal(scaled.probabilities, scaled.labels, method=method, coverage=coverage, by_class=by_class)
     probabilities = scaled.probabilities
     curve = compute_risk_coverage(probabilities.max(axis=1), probabilities.argmax(axis=1) == known.labels)
     score = STRANGENESS if tells_energy(known.logits) else STRANGENESS_OF_PROBABILITIES

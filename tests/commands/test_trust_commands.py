@@ -22,7 +22,7 @@ from hfcls.evaluation.trusted import measure_trust
 from hfcls.metrics.wilson import wilson_interval
 from hfcls.structures import Predictions
 from hfcls.uncertainty.calibration import measure_calibration
-from hfcls.uncertainty.trust import VERDICTS, draws_of, load_trust
+from hfcls.uncertainty.trust import VERDICTS, load_trust
 from tests.conftest import write_images
 
 CALIBRATION = "calibration.json"
@@ -80,7 +80,7 @@ def test_train_learns_on_validation_and_measures_on_test(runs: tuple[Path, Path]
     probabilities = softmax(trust.scaling.apply(test.logits).astype(np.float64), axis=1)
     brier = ((probabilities - np.eye(3)[test.labels]) ** 2).sum(axis=1).mean()
     assert found["calibration"]["after"]["brier"] == pytest.approx(brier)
-    sets = trust.conformal.sets(probabilities, draws_of(test.ids))
+    sets = trust.conformal.sets(probabilities)
     assert found["sets"]["coverage"] == sets[np.arange(len(test)), test.labels].mean()
     assert found["abstaining"]["risk"]["1.0"] == (test.logits.argmax(axis=1) != test.labels).mean()
 

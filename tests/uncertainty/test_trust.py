@@ -6,35 +6,49 @@ import numpy as np
 import pytest
 
 from hfcls.errors import UserError
+from hfcls.structures import Predictions
 from hfcls.uncertainty.calibration import measure_calibration
+from hfcls.uncertainty.conformal import CONFORMAL
 from hfcls.uncertainty.trust import CALIBRATION, fit_trust, load_trust
 from tests.uncertainty.test_calibration import drawn
 
-RNG = np.random.default_rng(5)
 NAMES = ("c0", "c1", "c2", "c3")
 
 
 @pytest.fixture(scope="module")
 def trust():
-    return fit_trust(drawn(3000, factor=3), split="validation", draws=RNG.random(3000))
+    return fit_trust(drawn(3000, factor=3), split="validation")
 
 
 def test_judgement(trust):
     fresh = drawn(3000, factor=3, seed=1)
-    judged = trust.judge(fresh.logits, RNG.random(3000))
+    judged = trust.judge(fresh.logits)
     np.testing.assert_allclose(judged.probabilities, trust.scaling.scale(fresh).probabilities)
     # Three standard deviations of both sets of 3,000.
     assert judged.sets[np.arange(3000), fresh.labels].mean() == pytest.approx(0.95, abs=0.017)
     assert judged.strange.mean() == pytest.approx(0.05, abs=0.017) and not judged.unsure.any()
-    assert trust.judge(np.full((1, 4), -5.0), np.zeros(1)).strange.all()
+    assert trust.judge(np.full((1, 4), -5.0)).strange.all()
     assert measure_calibration(trust.scaling.scale(fresh))["ece"] < 0.03
+
+
+def test_what_is_sure_is_held_possible():
+    """Of a network that is always right, no set is left empty, and none hangs on anything but the answer."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 2000)
+    logits = (rng.normal(size=(2000, 4)) + 12 * np.eye(4)[labels]).astype(np.float32)
+    told = Predictions(logits, labels, tuple(map(str, range(2000))), NAMES)
+    for method in CONFORMAL:
+        trust = fit_trust(told, split="validation", method=method)
+        np.testing.assert_array_equal(trust.judge(logits).sets, np.eye(4, dtype=bool)[labels])
+    doubted = trust.judge(np.zeros((1, 4))).sets  # what the network was never as unsure of
+    assert doubted.sum() >= 1
 
 
 def test_abstention_keeps_the_risk(trust):
     fresh = drawn(3000, factor=3, seed=1)
     abstention = trust.abstention(0.1)
     assert abstention.risk <= 0.1 < abstention.bound
-    judged = trust.judge(fresh.logits, np.zeros(3000), abstention=abstention)
+    judged = trust.judge(fresh.logits, abstention=abstention)
     wrong = fresh.logits.argmax(axis=1) != fresh.labels
     assert wrong.mean() > 0.25 and 0.1 < judged.unsure.mean() < 0.9
     assert wrong[~judged.unsure].mean() < 0.13  # three standard errors above
@@ -44,19 +58,17 @@ def test_it_travels(trust, tmp_path):
     assert load_trust(tmp_path, NAMES) is None
     trust.save(tmp_path)
     again = load_trust(tmp_path, NAMES)
-    logits, draws = drawn(50, seed=2).logits, RNG.random(50)
-    for one, other in zip(
-        vars(trust.judge(logits, draws)).values(), vars(again.judge(logits, draws)).values(), strict=True
-    ):
+    logits = drawn(50, seed=2).logits
+    for one, other in zip(vars(trust.judge(logits)).values(), vars(again.judge(logits)).values(), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
     with pytest.raises(UserError, match="model with the classes"):
         load_trust(tmp_path, ("x", "y", "z", "w"))
 
 
 def test_too_few_samples_exclude_no_class(tmp_path):
-    few = fit_trust(drawn(10), split="validation", draws=np.zeros(10))
+    few = fit_trust(drawn(10), split="validation")
     few.save(tmp_path)
-    assert load_trust(tmp_path, NAMES).judge(drawn(5).logits, np.zeros(5)).sets.all()
+    assert load_trust(tmp_path, NAMES).judge(drawn(5).logits).sets.all()
 
 
 @pytest.mark.parametrize(

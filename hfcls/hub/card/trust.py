@@ -24,7 +24,7 @@ _FIGURES = {
 }
 # Shares of answers of which the card tells the error.
 _SHARES = ("0.9", "0.8", "0.5")
-_METHODS = {"thr": "THR", "aps": "APS", "raps": "RAPS"}
+_METHODS = {"thr": "THR", "aps": "APS without random draws", "raps": "RAPS without random draws"}
 _TOLERANCE = 1e-6
 
 
