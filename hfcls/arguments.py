@@ -244,7 +244,8 @@ class EvaluateArguments:
     )
     calibrate: str | None = flag(
         help="learn from this split how far answers can be trusted, and keep it in the model's calibration.json, which "
-        "predict and demo go by: scale the logits by one temperature, or by a vector of two numbers a class",
+        "predict and demo go by: scale the logits by one temperature, or by a vector of two numbers a class, which is "
+        "fitted on one half of the images while the rest is learned from the other",
         choices=("temperature", "vector"),
     )
     folded_dir: str | None = flag(

@@ -74,14 +74,14 @@ def choose_abstention_of(trust: Trust, risk: float) -> tuple[Abstention, str]:
     """
     if not 0 < risk < 1:
         raise UserError(f"--abstain_at_risk is {risk}: expected a share of wrong answers between 0 and 1.")
-    abstention = trust.abstention(risk)
+    abstention, n = trust.abstention(risk), int(trust.curve.answered[-1])
     if not abstention.coverage:
         raise UserError(
-            f"No threshold keeps the share of wrong answers at {risk:g}: even of the surest of the {trust.n:,} "
+            f"No threshold keeps the share of wrong answers at {risk:g}: even of the surest of the {n:,} "
             f"{trust.split} images more are wrong. Allow a larger --abstain_at_risk."
         )
     return abstention, (
         f"answers with a probability from {abstention.threshold:.4f} on are given: {abstention.coverage:.1%} of the "
-        f"{trust.n:,} {trust.split} images, {abstention.risk:.2%} of them wrong (with 95 % confidence at most "
+        f"{n:,} {trust.split} images, {abstention.risk:.2%} of them wrong (with 95 % confidence at most "
         f"{abstention.bound:.2%})."
     )

@@ -22,6 +22,8 @@ from hfcls.uncertainty.trust import CALIBRATION, Trust, fit_trust, load_trust
 
 # Fewer say nothing of the rest.
 FEWEST = 20
+# Of each class, for two numbers each: a half of them is kept for the sets.
+FEWEST_OF_A_CLASS = 10
 
 
 def check_calibrating(model: str, arguments: EvaluateArguments) -> None:
@@ -99,12 +101,18 @@ def learn_trust(
     """Fits ``calibration.json`` on predictions, and keeps it beside the model.
 
     Raises:
-        UserError: they are too few, or the model's outputs are not numbers.
+        UserError: they are too few, of a class for a vector, or the model's outputs are not numbers.
     """
     if len(predictions.known) < FEWEST:
         raise UserError(
             f"{len(predictions.known)} images with known classes are too few to learn from how far answers can be "
             f"trusted: expected {FEWEST} or more."
+        )
+    counts = np.bincount(predictions.known.labels, minlength=len(predictions.class_names))
+    if scaling == "vector" and counts.min() < FEWEST_OF_A_CLASS:
+        raise UserError(
+            f"{counts.min()} images of the class {predictions.class_names[counts.argmin()]} are too few to learn a "
+            f"vector from: expected {FEWEST_OF_A_CLASS} or more of each class, or --calibrate temperature."
         )
     if not np.isfinite(predictions.known.logits).all():
         raise UserError("Some of the model's outputs are not numbers: there is nothing to learn from them.")

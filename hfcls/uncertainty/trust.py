@@ -174,6 +174,9 @@ def fit_trust(
 ) -> Trust:
     """Learns from the answers to images that the network did not learn from.
 
+    A vector has so many numbers that it would be too good on the images that it was fitted on: it gets one half of
+    them, and sets, curve and strangeness the other. One temperature is no such danger.
+
     Args:
         predictions: N samples, at least one with a known label.
         split: where they are from.
@@ -187,14 +190,20 @@ def fit_trust(
         ValueError: there is no sample with a known label.
     """
     known = predictions.known
-    fitted = SCALINGS[scaling](known)
-    scaled = replace(known, logits=fitted.apply(known.logits))
+    apart = half_of(known) if scaling == "vector" else np.ones(len(known), dtype=bool)
+    fitted = SCALINGS[scaling](_rows(known, ~apart) if scaling == "vector" else known)
+    scaled = fitted.scale(_rows(known, apart))
     sets = fit_conformal(scaled.probabilities, scaled.labels, method=method, coverage=coverage, by_class=by_class)
     probabilities = scaled.probabilities
-    curve = compute_risk_coverage(probabilities.max(axis=1), probabilities.argmax(axis=1) == known.labels)
+    curve = compute_risk_coverage(probabilities.max(axis=1), probabilities.argmax(axis=1) == scaled.labels)
     score = STRANGENESS if tells_energy(known.logits) else STRANGENESS_OF_PROBABILITIES
     trust = Trust(known.class_names, split, len(known), fitted, sets, score, 0.0, thin_out(curve, _POINTS))
     return replace(trust, data=data, strange_from=threshold_95(trust._detector().score(Seen(scaled.logits))))
+
+
+def half_of(predictions: Predictions) -> np.ndarray:
+    """About a half of the samples, drawn by their ids: bool (N,)."""
+    return draws_of([f"apart {name}" for name in predictions.ids]) < 0.5
 
 
 def load_trust(run_dir: Path, class_names: tuple[str, ...]) -> Trust | None:
@@ -235,3 +244,8 @@ def load_trust(run_dir: Path, class_names: tuple[str, ...]) -> Trust | None:
             f"{', '.join(class_names[:3])} ...: take it away, or write it anew with --calibrate."
         )
     return trust
+
+
+def _rows(predictions: Predictions, rows: np.ndarray) -> Predictions:
+    ids = tuple(name for name, taken in zip(predictions.ids, rows.tolist(), strict=True) if taken)
+    return replace(predictions, logits=predictions.logits[rows], labels=predictions.labels[rows], ids=ids)
