@@ -1,20 +1,40 @@
 """How far a classifier is to be trusted, on images that it neither learned from nor was calibrated on."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hfcls.download import note
 from hfcls.errors import UserError
+from hfcls.evaluation.fingerprints import weights_digest
 from hfcls.metrics.samples import Samples
 from hfcls.structures import Predictions
 from hfcls.uncertainty.calibration import measure_calibration
 from hfcls.uncertainty.conformal import measure_sets
 from hfcls.uncertainty.rejection import Abstention, compute_risk_coverage
 from hfcls.uncertainty.scaling import Scaling
-from hfcls.uncertainty.trust import Trust
+from hfcls.uncertainty.trust import CALIBRATION, Trust, load_trust
 
 # The shares of answers of which the error is told.
 COVERAGES = (0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
+
+
+def trust_of(classifier: Any, directory: Path, *, say: Callable[[str], None] = note) -> Trust | None:
+    """What was learned about a classifier's answers; None where nothing was.
+
+    Args:
+        classifier: loaded, on any device.
+        directory: that it was loaded from.
+        say: is told why a calibration is left out that is not about these weights.
+
+    Raises:
+        UserError: ``calibration.json`` is damaged.
+    """
+    if not (directory / CALIBRATION).is_file():
+        return None
+    return load_trust(directory, classifier.class_names, weights=weights_digest(classifier.model), say=say)
 
 
 def measure_trust(predictions: Predictions, trust: Trust) -> dict[str, Any]:

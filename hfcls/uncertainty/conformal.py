@@ -119,9 +119,9 @@ def fit_conformal(
     draws = np.zeros(len(labels)) if draws is None else draws
     scores = CONFORMAL[method](probabilities, draws)[np.arange(len(labels)), labels]
     if by_class:
-        thresholds = [_quantile(scores[labels == index], coverage) for index in range(num_classes)]
+        thresholds = [quantile_of_one_more(scores[labels == index], coverage) for index in range(num_classes)]
     else:
-        thresholds = [_quantile(scores, coverage)] * num_classes
+        thresholds = [quantile_of_one_more(scores, coverage)] * num_classes
     return ConformalSets(method, coverage, np.array(thresholds))
 
 
@@ -143,8 +143,16 @@ def measure_sets(sets: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     }
 
 
-def _quantile(scores: np.ndarray, coverage: float) -> float:
-    """The smallest score that a share of `coverage` of n + 1 exchangeable ones does not exceed."""
+def quantile_of_one_more(scores: np.ndarray, coverage: float) -> float:
+    """The smallest score that a share of `coverage` of n + 1 exchangeable ones does not exceed.
+
+    Args:
+        scores: (n,).
+        coverage: in (0, 1).
+
+    Returns:
+        One of the scores; infinite where n is too small for any of them to do.
+    """
     rank = math.ceil((len(scores) + 1) * coverage)
     return float(np.partition(scores, rank - 1)[rank - 1]) if rank <= len(scores) else math.inf
 

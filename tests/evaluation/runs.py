@@ -12,7 +12,8 @@ from hfcls.evaluation.comparing import measure_groups
 from hfcls.evaluation.trusted import measure_trust
 from hfcls.metrics import compute_metrics
 from hfcls.structures import Predictions
-from hfcls.uncertainty.trust import CALIBRATION, fit_trust, load_trust
+from hfcls.uncertainty.learning import fit_trust
+from hfcls.uncertainty.trust import CALIBRATION, load_trust
 
 XHTML = "{http://www.w3.org/1999/xhtml}"
 

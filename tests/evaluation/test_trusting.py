@@ -8,7 +8,7 @@ import torch
 from hfcls.evaluation.trusting import save_folded
 from hfcls.models import build_classifier, load_classifier
 from hfcls.structures import Predictions
-from hfcls.uncertainty.trust import fit_trust
+from hfcls.uncertainty.learning import fit_trust
 
 
 def test_a_folded_copy_leaves_the_model_as_it_is(tmp_path: Path):

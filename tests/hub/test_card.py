@@ -30,7 +30,8 @@ from hfcls.hub.card.figures import (
 from hfcls.hub.card.trust import TITLE
 from hfcls.metrics import compute_metrics
 from hfcls.structures import Predictions
-from hfcls.uncertainty.trust import fit_trust, load_trust
+from hfcls.uncertainty.learning import fit_trust
+from hfcls.uncertainty.trust import load_trust
 from tests.conftest import write_images
 from tests.evaluation.runs import learn_trust, make_predictions, write_run
 from tests.hub.hubs import card_rules

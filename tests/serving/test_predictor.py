@@ -150,7 +150,7 @@ def test_a_calibrated_model_is_taken_at_its_word(tmp_path: Path):
     """The probabilities of `hfcls predict`, the classes that are held possible, and a word on strangers."""
     from hfcls.serving.doubt import describe_doubt, describe_limits
     from hfcls.structures import Predictions
-    from hfcls.uncertainty.trust import fit_trust
+    from hfcls.uncertainty.learning import fit_trust
 
     path = save_model(tmp_path / "m")
     plain = Predictor(path, device="cpu").predict(noise())

@@ -9,7 +9,8 @@ from hfcls.errors import UserError
 from hfcls.structures import Predictions
 from hfcls.uncertainty.calibration import measure_calibration
 from hfcls.uncertainty.conformal import CONFORMAL
-from hfcls.uncertainty.trust import CALIBRATION, fit_trust, load_trust
+from hfcls.uncertainty.learning import fit_trust
+from hfcls.uncertainty.trust import CALIBRATION, load_trust
 from tests.uncertainty.test_calibration import drawn
 
 NAMES = ("c0", "c1", "c2", "c3")
@@ -78,8 +79,13 @@ def test_it_travels(trust, tmp_path):
     logits = drawn(50, seed=2).logits
     for one, other in zip(vars(trust.judge(logits)).values(), vars(again.judge(logits)).values(), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
-    with pytest.raises(UserError, match="model with the classes"):
-        load_trust(tmp_path, ("x", "y", "z", "w"))
+    said: list[str] = []
+    assert load_trust(tmp_path, ("x", "y", "z", "w"), say=said.append) is None
+    assert "other classes" in said[0]
+    # As it was before it told of weights and images.
+    old = {k: v for k, v in trust.to_json().items() if k not in ("written_by", "weights", "images")}
+    (tmp_path / CALIBRATION).write_text(json.dumps(old))
+    assert load_trust(tmp_path, NAMES, weights="x").is_fresh(["a"], data="", split="test").all()
 
 
 def test_too_few_samples_exclude_no_class(tmp_path):
