@@ -316,7 +316,8 @@ class PredictArguments:
         True, help="scale probabilities and judge answers by the model's calibration.json, where it has one"
     )
     abstain_at_risk: float | None = flag(
-        help="say 'not sure' so often that no more than this share of the other answers is wrong, such as 0.01"
+        help="say 'not sure' so often that about this share of the other answers is wrong, such as 0.01; it is held to "
+        "on the images of calibration.json, and of new ones as often as not a little more are wrong"
     )
     resume: bool = flag(False, help="go on with the --output of a run that was stopped or killed")
     overwrite: bool = flag(False, help="replace the --output that is there")

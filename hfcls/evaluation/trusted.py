@@ -45,9 +45,9 @@ def measure_trust(predictions: Predictions, trust: Trust) -> dict[str, Any]:
         trust: learned elsewhere.
 
     Returns:
-        ``learned_from``, ``scaling``, ``calibration`` (``before`` and ``after``, see `measure_calibration`), ``sets``,
-        ``abstaining`` (``aurc``, ``excess_aurc``, and ``risk`` by share of answers), ``strange``: the share held
-        strange.
+        ``learned_from``, ``scaling``, ``accuracy`` of the scaled answers, which a vector changes, ``calibration``
+        (``before`` and ``after``, see `measure_calibration`), ``sets``, ``abstaining`` (``aurc``, ``excess_aurc``, and
+        ``risk`` by share of answers), ``strange``: the share held strange.
     """
     known = predictions.known
     judged = trust.judge(known.logits)
@@ -60,6 +60,7 @@ def measure_trust(predictions: Predictions, trust: Trust) -> dict[str, Any]:
         "learned_from": {"split": trust.split, "n": trust.n},
         # None where it is in the weights already.
         "scaling": None if trust.folded else trust.scaling.to_json(),
+        "accuracy": float(correct.mean()),
         "calibration": {"before": measure_calibration(known), "after": measure_calibration(scaled)},
         "sets": {
             "method": trust.conformal.method,
@@ -84,7 +85,7 @@ def scaled_samples(predictions: Predictions | None, trust: dict[str, Any] | None
 
 
 def choose_abstention_of(trust: Trust, risk: float) -> tuple[Abstention, str]:
-    """From which sureness on to answer so that a share of `risk` at most is wrong.
+    """From which sureness on to answer so that about a share of `risk` is wrong.
 
     Returns:
         It, and a sentence on what that means.
@@ -102,6 +103,7 @@ def choose_abstention_of(trust: Trust, risk: float) -> tuple[Abstention, str]:
         )
     return abstention, (
         f"answers with a probability from {abstention.threshold:.4f} on are given: {abstention.coverage:.1%} of the "
-        f"{n:,} {trust.split} images, {abstention.risk:.2%} of them wrong (with 95 % confidence at most "
+        f"{n:,} {trust.split} images, {abstention.risk:.2%} of them wrong. Of new images "
+        f"about as many are wrong, as often as not more (95 % bound of a threshold chosen elsewhere: "
         f"{abstention.bound:.2%})."
     )

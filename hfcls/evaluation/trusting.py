@@ -224,10 +224,13 @@ def trust_text(measured: dict[str, Any]) -> str:
     if trust := measured.get("trust"):
         before, after = (100 * trust["calibration"][when]["ece"] for when in ("before", "after"))
         sets, risk = trust["sets"], trust["abstaining"]["risk"]
+        changed = ""
+        if trust["scaling"] and trust["scaling"]["method"] == "vector":
+            changed = f"; scaled answers are right in {trust['accuracy']:.2%}, which is what predict gives"
         lines.append(
             f"calibrated  ECE {before:.2f} % before, {after:.2f} % after; sets of {sets['mean_size']:.2f} classes "
             f"hold the true one in {sets['coverage']:.1%} ({sets['wanted']:.0%} wanted); wrong "
-            f"{100 * risk['1.0']:.2f} %, of the surest 90 % {100 * risk['0.9']:.2f} %"
+            f"{100 * risk['1.0']:.2f} %, of the surest 90 % {100 * risk['0.9']:.2f} %{changed}"
         )
     if by := measured.get("by"):
         worst = by["groups"][0]
