@@ -244,7 +244,8 @@ class EvaluateArguments:
     )
     calibrate: str | None = flag(
         help="learn from this split how far answers can be trusted, and keep it in the model's calibration.json, which "
-        "predict and demo go by: scale the logits by one temperature, or by a vector of two numbers a class",
+        "predict and demo go by: scale the logits by one temperature, or by a vector of two numbers a class, which is "
+        "fitted on one half of the images while the rest is learned from the other",
         choices=("temperature", "vector"),
     )
     folded_dir: str | None = flag(
@@ -315,7 +316,8 @@ class PredictArguments:
         True, help="scale probabilities and judge answers by the model's calibration.json, where it has one"
     )
     abstain_at_risk: float | None = flag(
-        help="say 'not sure' so often that no more than this share of the other answers is wrong, such as 0.01"
+        help="say 'not sure' so often that about this share of the other answers is wrong, such as 0.01; it is held to "
+        "on the images of calibration.json, and of new ones as often as not a little more are wrong"
     )
     resume: bool = flag(False, help="go on with the --output of a run that was stopped or killed")
     overwrite: bool = flag(False, help="replace the --output that is there")

@@ -83,9 +83,17 @@ class Predictions:
     @property
     def known(self) -> "Predictions":
         """The predictions whose true class is known."""
-        keep = np.flatnonzero(self.labels >= 0)
-        if len(keep) == len(self):
+        return self.only(self.labels >= 0)
+
+    def only(self, rows: np.ndarray) -> "Predictions":
+        """Those of some samples.
+
+        Args:
+            rows: bool (N,).
+        """
+        if rows.all():
             return self
+        keep = np.flatnonzero(rows)
         return Predictions(self.logits[keep], self.labels[keep], tuple(self.ids[i] for i in keep), self.class_names)
 
     def save(self, path: Path | str) -> None:

@@ -173,7 +173,7 @@ def _prepare(name: str, values: dict[str, Any]) -> _Case:
     from hfcls.data.parts import read_parts
     from hfcls.data.transforms import Preprocessing
     from hfcls.evaluation.suite.start import check_suite
-    from hfcls.evaluation.trusting import check_calibrating, check_known_trust
+    from hfcls.evaluation.trusting import check_calibrating, check_known_trust, fingerprint_of
     from hfcls.models import load_classifier
     from hfcls.pages.standalone import check_formats
     from hfcls.pull import local_model
@@ -193,7 +193,7 @@ def _prepare(name: str, values: dict[str, Any]) -> _Case:
         trust_remote_code=arguments.trust_remote_code,
         allow_pickle=arguments.allow_pickle,
     )
-    check_known_trust(directory, classifier.class_names, arguments)
+    check_known_trust(directory, classifier, arguments, data=fingerprint_of(summary, arguments.split))
     preprocessing = Preprocessing(classifier.image_processor)
     data = _in_order_of_model(loaded.splits[arguments.split], classifier, name)
     dataset = _dataset(data, loaded, preprocessing, classifier.class_names)
@@ -226,6 +226,7 @@ def _write(case: _Case, content: dict[str, Any], flat: dict[str, Any], *, featur
     from functools import partial
 
     from hfcls.data.pictures import Pictures
+    from hfcls.evaluation.fingerprints import image_digests
     from hfcls.evaluation.measure import headline_text
     from hfcls.evaluation.report import save_report
     from hfcls.evaluation.trusting import fingerprint_of, trust_text, trusted_figures
@@ -240,7 +241,10 @@ def _write(case: _Case, content: dict[str, Any], flat: dict[str, Any], *, featur
         measured.pop(name, None)  # of an earlier evaluation, which may have known another calibration
     predictions = Predictions.load(output / "predictions" / f"{arguments.split}.parquet")
     data = fingerprint_of(case.summary, arguments.split)
-    measured |= trusted_figures(case.directory, case.classifier, predictions, arguments, case.parts, data=data)
+    images = image_digests(case.data)
+    measured |= trusted_figures(
+        case.directory, case.classifier, predictions, arguments, case.parts, data=data, images=images
+    )
     write_json(output / f"{case.prefix}_results.json", flat)
     write_json(output / "metrics.json", content)
     write_json(output / "data.json", case.summary)

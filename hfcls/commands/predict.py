@@ -100,7 +100,7 @@ def _predict(values: dict[str, Any], *, show: Callable[[dict[str, Any]], None], 
     )
     device = Accelerator(cpu=arguments.use_cpu).device
     names = classifier.class_names
-    trust, abstention = _trust(directory, names, arguments)
+    trust, abstention = _trust(directory, classifier, arguments)
     layout = RowLayout(names, min(arguments.top_k, len(names)), arguments.probabilities, judged=trust is not None)
     part = None
     if output is not None:
@@ -209,16 +209,15 @@ def _record(
     }
 
 
-def _trust(directory: Path, names: tuple[str, ...], arguments: PredictArguments) -> tuple[Any, Any]:
+def _trust(directory: Path, classifier: Any, arguments: PredictArguments) -> tuple[Any, Any]:
     """What was learned about the model's answers, and from which sureness on to answer.
 
     Raises:
         UserError: it cannot be read, or a wanted risk cannot be kept.
     """
-    from hfcls.evaluation.trusted import choose_abstention_of
-    from hfcls.uncertainty.trust import load_trust
+    from hfcls.evaluation.trusted import choose_abstention_of, trust_of
 
-    trust = load_trust(directory, names) if arguments.calibrated else None
+    trust = trust_of(classifier, directory) if arguments.calibrated else None
     if trust is not None and arguments.tta != "none":
         # The mean over views is less sure than one view, and has other logits.
         _note("calibration.json is about single views: with --tta nothing is scaled or judged by it.")

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from hfcls.data.cells import named_files
 from hfcls.data.images import Images
+from hfcls.data.reading import texts_of
 from hfcls.data.transforms import Preprocessing
+from hfcls.uncertainty.trust import DIGITS
 
 _IDS_AT_A_TIME = 10_000
 
@@ -40,6 +42,20 @@ def weights_digest(model: nn.Module) -> str:
     digest = blake2b(digest_size=16)
     _add_tensors(digest, model.state_dict())
     return digest.hexdigest()
+
+
+def weights_digest(model: torch.nn.Module) -> str:
+    """Of the weights alone, the same on every machine and before and after they are saved."""
+    digest = blake2b(digest_size=16)
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def image_digests(data: Dataset) -> list[str]:
+    """Of each image of a split, as `hfcls.uncertainty.trust.Trust.images` has them."""
+    return [digest.hex()[:DIGITS] for digest in texts_of(data, "digest")]
 
 
 def dataset_digest(dataset: Any) -> str:

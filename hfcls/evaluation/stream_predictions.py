@@ -20,7 +20,7 @@ from hfcls.errors import BadImage, UserError
 from hfcls.evaluation.answers import Answers
 from hfcls.models import average_views
 from hfcls.uncertainty.rejection import Abstention
-from hfcls.uncertainty.trust import Judged, Trust, draws_of
+from hfcls.uncertainty.trust import Judged, Trust
 
 # Larger files are read when they are decoded.
 _READ_AHEAD_BYTES = 4 * 2**20
@@ -80,7 +80,7 @@ def predict_answers(
             if trust is None:
                 probabilities = softmax(logits, axis=1)
             else:
-                judged = trust.judge(logits, draws_of(ids), abstention=abstention)
+                judged = trust.judge(logits, abstention=abstention)
                 probabilities = judged.probabilities
         yield _answers(ids, errors, probabilities, judged) if trust else Answers(ids, errors, probabilities)
 

@@ -1,20 +1,40 @@
 """How far a classifier is to be trusted, on images that it neither learned from nor was calibrated on."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hfcls.download import note
 from hfcls.errors import UserError
+from hfcls.evaluation.fingerprints import weights_digest
 from hfcls.metrics.samples import Samples
 from hfcls.structures import Predictions
 from hfcls.uncertainty.calibration import measure_calibration
 from hfcls.uncertainty.conformal import measure_sets
 from hfcls.uncertainty.rejection import Abstention, compute_risk_coverage
 from hfcls.uncertainty.scaling import Scaling
-from hfcls.uncertainty.trust import Trust, draws_of
+from hfcls.uncertainty.trust import CALIBRATION, Trust, load_trust
 
 # The shares of answers of which the error is told.
 COVERAGES = (0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
+
+
+def trust_of(classifier: Any, directory: Path, *, say: Callable[[str], None] = note) -> Trust | None:
+    """What was learned about a classifier's answers; None where nothing was.
+
+    Args:
+        classifier: loaded, on any device.
+        directory: that it was loaded from.
+        say: is told why a calibration is left out that is not about these weights.
+
+    Raises:
+        UserError: ``calibration.json`` is damaged.
+    """
+    if not (directory / CALIBRATION).is_file():
+        return None
+    return load_trust(directory, classifier.class_names, weights=weights_digest(classifier.model), say=say)
 
 
 def measure_trust(predictions: Predictions, trust: Trust) -> dict[str, Any]:
@@ -25,12 +45,12 @@ def measure_trust(predictions: Predictions, trust: Trust) -> dict[str, Any]:
         trust: learned elsewhere.
 
     Returns:
-        ``learned_from``, ``scaling``, ``calibration`` (``before`` and ``after``, see `measure_calibration`), ``sets``,
-        ``abstaining`` (``aurc``, ``excess_aurc``, and ``risk`` by share of answers), ``strange``: the share held
-        strange.
+        ``learned_from``, ``scaling``, ``accuracy`` of the scaled answers, which a vector changes, ``calibration``
+        (``before`` and ``after``, see `measure_calibration`), ``sets``, ``abstaining`` (``aurc``, ``excess_aurc``, and
+        ``risk`` by share of answers), ``strange``: the share held strange.
     """
     known = predictions.known
-    judged = trust.judge(known.logits, draws_of(known.ids))
+    judged = trust.judge(known.logits)
     scaled = Predictions(trust.scaled(known.logits), known.labels, known.ids, known.class_names)
     correct = judged.probabilities.argmax(axis=1) == known.labels
     curve = compute_risk_coverage(judged.probabilities.max(axis=1), correct)
@@ -40,6 +60,7 @@ def measure_trust(predictions: Predictions, trust: Trust) -> dict[str, Any]:
         "learned_from": {"split": trust.split, "n": trust.n},
         # None where it is in the weights already.
         "scaling": None if trust.folded else trust.scaling.to_json(),
+        "accuracy": float(correct.mean()),
         "calibration": {"before": measure_calibration(known), "after": measure_calibration(scaled)},
         "sets": {
             "method": trust.conformal.method,
@@ -64,7 +85,7 @@ def scaled_samples(predictions: Predictions | None, trust: dict[str, Any] | None
 
 
 def choose_abstention_of(trust: Trust, risk: float) -> tuple[Abstention, str]:
-    """From which sureness on to answer so that a share of `risk` at most is wrong.
+    """From which sureness on to answer so that about a share of `risk` is wrong.
 
     Returns:
         It, and a sentence on what that means.
@@ -74,14 +95,15 @@ def choose_abstention_of(trust: Trust, risk: float) -> tuple[Abstention, str]:
     """
     if not 0 < risk < 1:
         raise UserError(f"--abstain_at_risk is {risk}: expected a share of wrong answers between 0 and 1.")
-    abstention = trust.abstention(risk)
+    abstention, n = trust.abstention(risk), int(trust.curve.answered[-1])
     if not abstention.coverage:
         raise UserError(
-            f"No threshold keeps the share of wrong answers at {risk:g}: even of the surest of the {trust.n:,} "
+            f"No threshold keeps the share of wrong answers at {risk:g}: even of the surest of the {n:,} "
             f"{trust.split} images more are wrong. Allow a larger --abstain_at_risk."
         )
     return abstention, (
         f"answers with a probability from {abstention.threshold:.4f} on are given: {abstention.coverage:.1%} of the "
-        f"{trust.n:,} {trust.split} images, {abstention.risk:.2%} of them wrong (with 95 % confidence at most "
+        f"{n:,} {trust.split} images, {abstention.risk:.2%} of them wrong. Of new images "
+        f"about as many are wrong, as often as not more (95 % bound of a threshold chosen elsewhere: "
         f"{abstention.bound:.2%})."
     )

@@ -9,19 +9,24 @@ from typing import Any
 
 import numpy as np
 import torch
+from datasets import Dataset
 
 from hfcls.arguments import EvaluateArguments
 from hfcls.data.transforms import Preprocessing
 from hfcls.errors import UserError
 from hfcls.evaluation.comparing import measure_groups
-from hfcls.evaluation.trusted import measure_trust
+from hfcls.evaluation.fingerprints import image_digests, weights_digest
+from hfcls.evaluation.trusted import measure_trust, trust_of
 from hfcls.models import Classifier, save_classifier
 from hfcls.models.folding import fold_scaling
 from hfcls.structures import Predictions
-from hfcls.uncertainty.trust import CALIBRATION, Trust, draws_of, fit_trust, load_trust
+from hfcls.uncertainty.learning import fit_trust
+from hfcls.uncertainty.trust import CALIBRATION, Trust
 
 # Fewer say nothing of the rest.
 FEWEST = 20
+# Of each class, for two numbers each: a half of them is kept for the sets.
+FEWEST_OF_A_CLASS = 10
 
 
 def check_calibrating(model: str, arguments: EvaluateArguments) -> None:
@@ -43,15 +48,25 @@ def check_calibrating(model: str, arguments: EvaluateArguments) -> None:
         raise UserError(f"--folded_dir {arguments.folded_dir} exists: choose a new place.")
 
 
-def check_known_trust(directory: Path, class_names: tuple[str, ...], arguments: EvaluateArguments) -> None:
-    """Whether what was learned before can be used, told before all images are worked through.
+def check_known_trust(directory: Path, classifier: Classifier, arguments: EvaluateArguments, *, data: str = "") -> None:
+    """Whether what was learned before can be used, or anew from these images; told before all are worked through.
+
+    Args:
+        directory, classifier: of the model.
+        arguments: what was asked for.
+        data: fingerprint of the split.
 
     Raises:
-        UserError: it cannot be read, or there is none and nothing is to be learned.
+        UserError: it cannot be read, there is none and nothing is to be learned, or the model learned from the images.
     """
     if arguments.calibrate:
+        if data and data == fingerprint_of(_summary(directory), "train"):
+            raise UserError(
+                "--calibrate was given the very images that the model learned from, which would find it too sure of "
+                "itself: name others."
+            )
         return
-    if load_trust(directory, class_names) is None and arguments.folded_dir:
+    if trust_of(classifier, directory) is None and arguments.folded_dir:
         raise UserError("--folded_dir needs a calibration: give --calibrate as well, or before.")
 
 
@@ -63,6 +78,7 @@ def trusted_figures(
     parts: Sequence[str] | None = None,
     *,
     data: str = "",
+    images: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Learns what was asked for, and measures what is known by now.
 
@@ -73,18 +89,29 @@ def trusted_figures(
         arguments: what was asked for.
         parts: of each sample the value in the column that ``--by`` names.
         data: fingerprint of the split.
+        images: of each of its images the digest; see `hfcls.evaluation.fingerprints.image_digests`.
 
     Returns:
-        ``trust`` where the model has a calibration that was learned from other images, ``by`` where parts were asked
-        for.
+        ``trust``, of the images that the model's calibration was not learned from, where there is one and are such;
+        ``by`` where parts were asked for.
     """
     found: dict[str, Any] = {}
     if arguments.calibrate:
-        learn_trust(directory, predictions, split=arguments.split, scaling=arguments.calibrate, data=data)
-    trust = load_trust(directory, predictions.class_names)
-    elsewhere = trust is not None and not trust.is_learned_from(data, split=arguments.split)
-    if trust is not None and elsewhere and arguments.tta == "none" and np.isfinite(predictions.known.logits).all():
-        found["trust"] = measure_trust(predictions, trust)
+        learn_trust(
+            directory,
+            predictions,
+            split=arguments.split,
+            scaling=arguments.calibrate,
+            data=data,
+            images=images,
+            weights=weights_digest(classifier.model),
+        )
+    # That it is left out was said at the start.
+    trust = trust_of(classifier, directory, say=lambda _: None)
+    if trust is not None and arguments.tta == "none":
+        fresh = predictions.only(trust.is_fresh(images, data=data, split=arguments.split)).known
+        if len(fresh) and np.isfinite(fresh.logits).all():
+            found["trust"] = measure_trust(fresh, trust)
     if arguments.folded_dir:
         assert trust is not None  # see check_known_trust
         save_folded(classifier, trust, Path(arguments.folded_dir))
@@ -94,30 +121,47 @@ def trusted_figures(
 
 
 def learn_trust(
-    directory: Path, predictions: Predictions, *, split: str, scaling: str = "temperature", data: str = ""
+    directory: Path,
+    predictions: Predictions,
+    *,
+    split: str,
+    scaling: str = "temperature",
+    data: str = "",
+    images: Sequence[str] = (),
+    weights: str = "",
 ) -> Trust:
-    """Fits ``calibration.json`` on predictions, and keeps it beside the model.
+    """Fits ``calibration.json`` on predictions, and keeps it beside the model; see `fit_trust`.
 
     Raises:
-        UserError: they are too few, or the model's outputs are not numbers.
+        UserError: they are too few, of a class for a vector, or the model's outputs are not numbers.
     """
     if len(predictions.known) < FEWEST:
         raise UserError(
             f"{len(predictions.known)} images with known classes are too few to learn from how far answers can be "
             f"trusted: expected {FEWEST} or more."
         )
+    counts = np.bincount(predictions.known.labels, minlength=len(predictions.class_names))
+    if scaling == "vector" and counts.min() < FEWEST_OF_A_CLASS:
+        raise UserError(
+            f"{counts.min()} images of the class {predictions.class_names[counts.argmin()]} are too few to learn a "
+            f"vector from: expected {FEWEST_OF_A_CLASS} or more of each class, or --calibrate temperature."
+        )
     if not np.isfinite(predictions.known.logits).all():
         raise UserError("Some of the model's outputs are not numbers: there is nothing to learn from them.")
-    trust = fit_trust(predictions, split=split, draws=draws_of(predictions.ids), scaling=scaling, data=data)
+    trust = fit_trust(predictions, split=split, scaling=scaling, data=data, images=images, weights=weights)
     trust.save(directory)
     return trust
 
 
-def learn_and_measure_trust(run_dir: Path, measured: dict[str, Any]) -> None:
+def learn_and_measure_trust(
+    run_dir: Path, classifier: Classifier, measured: dict[str, Any], *, validation_data: Dataset | None
+) -> None:
     """Learns from a finished training's validation split, and measures on its test split.
 
     Args:
         run_dir: with the predictions of what was measured.
+        classifier: the one that was measured.
+        validation_data: the validation split, if there is one.
         measured: by split, what ``metrics.json`` will hold; the test split gets ``trust``.
     """
     # Of weights that are no more, where the run was resumed.
@@ -128,9 +172,16 @@ def learn_and_measure_trust(run_dir: Path, measured: dict[str, Any]) -> None:
     validation = Predictions.load(files["validation"])
     if not np.isfinite(validation.logits).all():
         return
-    learn_trust(run_dir, validation, split="validation", data=fingerprint_of(_summary(run_dir), "validation"))
+    learn_trust(
+        run_dir,
+        validation,
+        split="validation",
+        data=fingerprint_of(_summary(run_dir), "validation"),
+        images=() if validation_data is None else image_digests(validation_data),
+        weights=weights_digest(classifier.model),
+    )
     # As it is kept, to the last bit: whoever has the file finds the same figures.
-    trust = load_trust(run_dir, validation.class_names)
+    trust = trust_of(classifier, run_dir)
     if "test" in measured and trust is not None:
         test = Predictions.load(files["test"])
         if len(test.known) and np.isfinite(test.logits).all():
@@ -164,7 +215,7 @@ def save_folded(classifier: Classifier, trust: Trust, place: Path) -> None:
     folded = replace(classifier, model=deepcopy(classifier.model))
     fold_scaling(folded.model, trust.scaling.weight, trust.scaling.bias, sample)
     save_classifier(folded, place)
-    replace(trust, folded=True).save(place)
+    replace(trust, folded=True, weights=weights_digest(folded.model)).save(place)
 
 
 def trust_text(measured: dict[str, Any]) -> str:
@@ -173,10 +224,13 @@ def trust_text(measured: dict[str, Any]) -> str:
     if trust := measured.get("trust"):
         before, after = (100 * trust["calibration"][when]["ece"] for when in ("before", "after"))
         sets, risk = trust["sets"], trust["abstaining"]["risk"]
+        changed = ""
+        if trust["scaling"] and trust["scaling"]["method"] == "vector":
+            changed = f"; scaled answers are right in {trust['accuracy']:.2%}, which is what predict gives"
         lines.append(
             f"calibrated  ECE {before:.2f} % before, {after:.2f} % after; sets of {sets['mean_size']:.2f} classes "
             f"hold the true one in {sets['coverage']:.1%} ({sets['wanted']:.0%} wanted); wrong "
-            f"{100 * risk['1.0']:.2f} %, of the surest 90 % {100 * risk['0.9']:.2f} %"
+            f"{100 * risk['1.0']:.2f} %, of the surest 90 % {100 * risk['0.9']:.2f} %{changed}"
         )
     if by := measured.get("by"):
         worst = by["groups"][0]

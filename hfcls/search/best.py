@@ -206,7 +206,7 @@ def _measure_test(run_dir: Path) -> dict[str, Any] | None:
     )
     content = json.loads((run_dir / "metrics.json").read_text(encoding="utf-8"))
     content["splits"]["test"] = measured
-    learn_and_measure_trust(run_dir, content["splits"])
+    learn_and_measure_trust(run_dir, classifier, content["splits"], validation_data=loaded.splits.get("validation"))
     everything = json.loads((run_dir / "all_results.json").read_text(encoding="utf-8"))
     write_json(run_dir / "test_results.json", flat)
     write_json(run_dir / "all_results.json", {**everything, **flat})

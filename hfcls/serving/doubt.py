@@ -44,7 +44,7 @@ def describe_limits(answer: Answer) -> str:
     if answer.trust is not None and answer.possible is not None:
         named = [f"“{name}”" for name in answer.possible[:_NAMED]]
         more = len(answer.possible) - len(named)
-        held = " or ".join([*named, *([f"one of {more:,} more"] if more else [])]) or "none of them"
+        held = " or ".join([*named, *([f"one of {more:,} more"] if more else [])])
         return (
             f"chooses among {count:,} classes, and holds {held} possible: of pictures like the {answer.trust.n:,} that "
             f"it was checked on, such a choice holds the right class in {100 * answer.trust.conformal.coverage:g} %."

@@ -47,10 +47,7 @@ class Answer:
         """What is to be thought of it, where something was learned about the classifier's answers."""
         if self.trust is None:
             return None
-        from hfcls.uncertainty.trust import draws_of
-
-        # The same picture always gets the same set.
-        return self.trust.judge(self.logits[None], draws_of([self.logits.tobytes().hex()]))
+        return self.trust.judge(self.logits[None])
 
     @property
     def possible(self) -> list[str] | None:
@@ -270,9 +267,9 @@ def _load(model: str, device: str | None) -> _Loaded:
     import torch
 
     from hfcls.data.transforms import Preprocessing
+    from hfcls.evaluation.trusted import trust_of
     from hfcls.models import load_classifier
     from hfcls.pull import local_model
-    from hfcls.uncertainty.trust import load_trust
 
     directory = local_model(model, quiet=True)  # nobody else waits for a download
     with _LOADING:
@@ -280,7 +277,7 @@ def _load(model: str, device: str | None) -> _Loaded:
     found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     place = torch.device(device) if device is not None else found or torch.device("cpu")
     classifier.model.to(place).eval()
-    trust = load_trust(directory, classifier.class_names)
+    trust = trust_of(classifier, directory)
     return _Loaded(classifier, Preprocessing(classifier.image_processor), place, directory, trust)
 
 

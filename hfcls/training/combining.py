@@ -144,7 +144,7 @@ def measure_combined(
     header = "# The data of an ensemble, and what it was made of; ensemble.json has all of it.\n"
     write_text(output / SETTINGS, header + dump_yaml({"method": arguments.method, "members": list(named), **own}))
     write_json(output / DATA, shared.summary)
-    learn_and_measure_trust(output, measured)
+    learn_and_measure_trust(output, classifier, measured, validation_data=shared.loaded.splits.get("validation"))
     shown = datasets.get("test") or datasets["validation"]
     speed = {f"{_prefix(s)}_samples_per_second": f[f"{_prefix(s)}_samples_per_second"] for s, f in flat.items()}
     speed |= measure_speed(classifier.model, shown, collator, device=accelerator.device)

@@ -190,7 +190,7 @@ def _measure(run_dir: Path, start: Start, result: Fit, splits: Sequence[str]) ->
         return TrainedRun(run_dir, start, classifier, measured, measured)
     save_classifier(classifier, run_dir)
     result.state.save_to_json(str(run_dir / "trainer_state.json"))
-    learn_and_measure_trust(run_dir, measured)
+    learn_and_measure_trust(run_dir, classifier, measured, validation_data=start.loaded.splits.get("validation"))
     content = write_results(run_dir, result, measured, flat, start.splits, collator)
     return TrainedRun(run_dir, start, classifier, measured, content)
 

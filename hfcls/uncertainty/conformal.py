@@ -33,7 +33,8 @@ def adaptive_scores(probabilities: np.ndarray, draws: np.ndarray) -> np.ndarray:
 
     Args:
         probabilities: (N, K).
-        draws: (N,) in [0, 1), of a random number for each sample: without them the sets would be too large.
+        draws: (N,) in [0, 1), of a random number for each sample, so that the coverage is met and not exceeded. Where
+            all are 0 the likeliest class scores 0, and every set holds it.
     """
     above, _ = _likelier(probabilities)
     return above + draws[:, None] * probabilities
@@ -69,14 +70,20 @@ class ConformalSets:
     coverage: float
     thresholds: np.ndarray
 
-    def sets(self, probabilities: np.ndarray, draws: np.ndarray) -> np.ndarray:
-        """The sets, bool (N, K), which may be empty where the image is strange.
+    def sets(self, probabilities: np.ndarray, draws: np.ndarray | None = None) -> np.ndarray:
+        """The sets, bool (N, K).
 
         Args:
             probabilities: (N, K), scaled as those that it was fitted on.
-            draws: (N,), independent and uniform in [0, 1).
+            draws: (N,), independent and uniform in [0, 1), where they were fitted with such. Then sets may be empty,
+                by chance and of sure answers too. Without draws the same image always gets the same set, with the
+                likeliest class in it, which can only add to the coverage.
         """
-        return CONFORMAL[self.method](probabilities, draws) <= self.thresholds
+        if draws is not None:
+            return CONFORMAL[self.method](probabilities, draws) <= self.thresholds
+        sets = CONFORMAL[self.method](probabilities, np.zeros(len(probabilities))) <= self.thresholds
+        sets[np.arange(len(sets)), probabilities.argmax(axis=1)] = True
+        return sets
 
 
 def fit_conformal(
@@ -85,20 +92,21 @@ def fit_conformal(
     *,
     method: str,
     coverage: float,
-    draws: np.ndarray,
+    draws: np.ndarray | None = None,
     by_class: bool = False,
 ) -> ConformalSets:
     """Finds the threshold from samples that the network did not learn from.
 
     If these and later images are drawn alike, a set holds the true class with a probability of `coverage` or up to
-    1 / (n + 1) more, over the draw of all of them (Vovk, Gammerman, Shafer 2005).
+    1 / (n + 1) more, over the draw of all of them (Vovk, Gammerman, Shafer 2005). Without draws it can be still more:
+    where more answers than that are right, their share.
 
     Args:
         probabilities: (N, K).
         labels: (N,) in [0, K).
         method: a name of ``CONFORMAL``.
         coverage: in (0, 1).
-        draws: (N,), independent and uniform in [0, 1).
+        draws: (N,), independent and uniform in [0, 1); none where the sets are not to hang on any.
         by_class: a threshold for each class, so that each is covered (Vovk 2012, Conditional validity of inductive
             conformal predictors, arXiv:1209.2673).
 
@@ -108,11 +116,12 @@ def fit_conformal(
     if not 0 < coverage < 1:
         raise ValueError(f"The coverage is {coverage}: expected a number between 0 and 1.")
     num_classes = probabilities.shape[1]
+    draws = np.zeros(len(labels)) if draws is None else draws
     scores = CONFORMAL[method](probabilities, draws)[np.arange(len(labels)), labels]
     if by_class:
-        thresholds = [_quantile(scores[labels == index], coverage) for index in range(num_classes)]
+        thresholds = [quantile_of_one_more(scores[labels == index], coverage) for index in range(num_classes)]
     else:
-        thresholds = [_quantile(scores, coverage)] * num_classes
+        thresholds = [quantile_of_one_more(scores, coverage)] * num_classes
     return ConformalSets(method, coverage, np.array(thresholds))
 
 
@@ -134,8 +143,16 @@ def measure_sets(sets: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     }
 
 
-def _quantile(scores: np.ndarray, coverage: float) -> float:
-    """The smallest score that a share of `coverage` of n + 1 exchangeable ones does not exceed."""
+def quantile_of_one_more(scores: np.ndarray, coverage: float) -> float:
+    """The smallest score that a share of `coverage` of n + 1 exchangeable ones does not exceed.
+
+    Args:
+        scores: (n,).
+        coverage: in (0, 1).
+
+    Returns:
+        One of the scores; infinite where n is too small for any of them to do.
+    """
     rank = math.ceil((len(scores) + 1) * coverage)
     return float(np.partition(scores, rank - 1)[rank - 1]) if rank <= len(scores) else math.inf
 

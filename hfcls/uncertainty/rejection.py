@@ -92,7 +92,10 @@ def thin_out(curve: RiskCoverage, most: int) -> RiskCoverage:
 
 
 def choose_abstention(curve: RiskCoverage, *, risk: float) -> Abstention:
-    """The threshold that answers most samples with no more than a wanted share of wrong answers.
+    """The threshold that answers most samples with no more than a wanted share of wrong answers among these.
+
+    Of new samples about so many are wrong, in about half of all cases more: it is no bound such as that of Geifman,
+    El-Yaniv 2017 (Selective classification for deep neural networks, arXiv:1705.08500), which few samples never meet.
 
     Args:
         curve: of samples that the network did not learn from.

@@ -12,6 +12,7 @@ from hfcls.registry import Registry
 from hfcls.structures import Predictions
 from hfcls.uncertainty.calibration import log_loss
 
+# Of logits with a spread of 1.
 _TEMPERATURES = (0.01, 100.0)
 # Before any sample is seen, logarithms of weights and biases are taken to lie about so far from 0. A few samples that
 # are all named right would else make the network certain of everything; of 100 samples little is left of it.
@@ -79,8 +80,9 @@ def fit_temperature(predictions: Predictions) -> Scaling:
     """One temperature for all logits, which minimizes the log loss; no answer changes.
 
     Guo, Pleiss, Sun, Weinberger 2017, On calibration of modern neural networks, arXiv:1706.04599. The loss is convex
-    in the inverse of the temperature, so that the minimum is the only one. A weak prior holds the temperature near 1
-    where there are few samples.
+    in the inverse of the temperature; a weak prior holds the temperature near 1 where there are few samples. It is
+    looked for from 0.01 to 100, or so many times the spread of logits that lie closer or wider; where they say
+    nothing, or the contrary, it may end there.
 
     Args:
         predictions: of samples that the network did not learn from.
@@ -89,7 +91,8 @@ def fit_temperature(predictions: Predictions) -> Scaling:
         ValueError: there is no sample with a known label.
     """
     known = _known(predictions)
-    low, high = np.log(_TEMPERATURES)
+    spread = float((known.logits - known.logits.mean(axis=1, keepdims=True)).std()) or 1.0
+    low, high = np.log(_TEMPERATURES[0] * min(spread, 1)), np.log(_TEMPERATURES[1] * max(spread, 1))
     prior = 0.5 / (_PRIOR_SPREAD**2 * len(known))
     found = minimize_scalar(
         lambda x: log_loss(known.logits * np.exp(-x), known.labels) + prior * x**2,

@@ -5,8 +5,8 @@ strangeness on to say that the image shows none of the classes.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -14,24 +14,29 @@ from typing import Any
 import numpy as np
 from scipy.special import softmax
 
+from hfcls.download import note
 from hfcls.errors import UserError
 from hfcls.files import write_json
-from hfcls.structures import Predictions
-from hfcls.uncertainty.conformal import CONFORMAL, ConformalSets, fit_conformal
-from hfcls.uncertainty.detection import threshold_95
-from hfcls.uncertainty.rejection import Abstention, RiskCoverage, choose_abstention, compute_risk_coverage, thin_out
-from hfcls.uncertainty.scaling import SCALINGS, Scaling
-from hfcls.uncertainty.strangers import DETECTORS, Detector, Known, Seen, tells_energy
+from hfcls.uncertainty.conformal import CONFORMAL, ConformalSets
+from hfcls.uncertainty.rejection import Abstention, RiskCoverage, choose_abstention
+from hfcls.uncertainty.scaling import Scaling
+from hfcls.uncertainty.strangers import DETECTORS, Known, Seen
 
 CALIBRATION = "calibration.json"
 # Of the logits alone, so that an answer costs nothing more; see the README's figures.
 STRANGENESS = "energy"
+# The share of the images with known classes that are not to be held strange.
+KNOWN_SHARE = 0.95
 # Where the logits are logarithms of probabilities, whose energy says nothing.
 STRANGENESS_OF_PROBABILITIES = "msp"
 COVERAGE = 0.95
+# Without its draws: an image's set is to be the same wherever it is asked for, and never empty.
 CONFORMAL_METHOD = "aps"
-# Of the curve that is kept.
-_POINTS = 1000
+_WRITER = "hfcls"
+# By which files are known that are older than that.
+_OLD_KEYS = {"class_names", "scaling", "folded", "sets", "strangers", "abstaining"}
+# Of an image's digest, as many hexadecimal digits as tell millions apart.
+DIGITS = 12
 # What is to be thought of an answer.
 VERDICTS = ("", "not sure", "none of these classes")
 
@@ -42,7 +47,7 @@ class Judged:
 
     Attributes:
         probabilities: float64 (N, K), of the scaled logits.
-        sets: bool (N, K), the classes that are held possible.
+        sets: bool (N, K), the classes that are held possible; the likeliest always is.
         strange: bool (N,): the image shows none of the classes, as far as can be told.
         unsure: bool (N,): the answer is not to be given; all False where no error rate was asked for.
     """
@@ -69,10 +74,13 @@ class Trust:
         scaling: of the logits.
         conformal: the sets.
         strangeness: a name of ``DETECTORS`` that needs logits alone.
-        strange_from: above it an image is strange; 95 % of the images that it was learned from are not.
+        strange_from: above it an image is strange; 95 % of images like those that it was learned from are not;
+            infinite where these were too few to tell.
         curve: the risk of wrong answers by how many are given, of the scaled probabilities.
         folded: the scaling is in the weights already: logits are not scaled again.
         data: fingerprint of the images and labels that it was learned from, as in ``data.json``; empty if unknown.
+        images: of each of these images the first 12 hexadecimal digits of the digest of its bytes; empty if unknown.
+        weights: digest of the weights whose answers it is about; empty in files that are older than that.
     """
 
     class_names: tuple[str, ...]
@@ -85,38 +93,46 @@ class Trust:
     curve: RiskCoverage
     folded: bool = False
     data: str = ""
+    images: frozenset[str] = frozenset()
+    weights: str = ""
 
-    def is_learned_from(self, data: str, *, split: str) -> bool:
-        """Whether it was learned from these images, so that it cannot be measured on them.
+    def is_fresh(self, images: Sequence[str], *, data: str, split: str) -> np.ndarray:
+        """Which images it was not learned from, so that it can be measured on them.
 
         Args:
-            data: their fingerprint; where either is not known, the name of the split must do.
-            split: where they are from.
+            images: of N images the digests, as `images` has them.
+            data: fingerprint of all; counts where a file is too old to know its images.
+            split: where they are from; where nothing else is known its name must do.
+
+        Returns:
+            bool (N,).
         """
-        return self.data == data if self.data and data else self.split == split
+        if self.images:
+            return np.array([image not in self.images for image in images], dtype=bool)
+        same = self.data == data if self.data and data else self.split == split
+        return np.full(len(images), not same)
 
     def scaled(self, logits: np.ndarray) -> np.ndarray:
         """The logits (N, K) as they are to be read."""
         return logits if self.folded else self.scaling.apply(logits)
 
-    def judge(self, logits: np.ndarray, draws: np.ndarray, *, abstention: Abstention | None = None) -> Judged:
+    def judge(self, logits: np.ndarray, *, abstention: Abstention | None = None) -> Judged:
         """Judges answers.
 
         Args:
             logits: (N, K) of the network.
-            draws: (N,) in [0, 1), a number for each image that says nothing of it, such as one made of its id.
             abstention: from which sureness on to answer.
         """
         scaled = self.scaled(logits)
         probabilities = softmax(scaled.astype(np.float64), axis=1)
-        strange = self._detector().score(Seen(scaled)) > self.strange_from
+        strange = self.strangeness_of(scaled) > self.strange_from
         unsure = np.zeros(len(logits), dtype=bool)
         if abstention is not None:
             unsure = probabilities.max(axis=1) < abstention.threshold
-        return Judged(probabilities, self.conformal.sets(probabilities, draws), strange, unsure)
+        return Judged(probabilities, self.conformal.sets(probabilities), strange, unsure)
 
     def abstention(self, risk: float) -> Abstention:
-        """From which sureness on to answer so that no more than a share of `risk` of the answers is wrong."""
+        """From which sureness on to answer so that about a share of `risk` of the answers is wrong."""
         return choose_abstention(self.curve, risk=risk)
 
     @property
@@ -131,19 +147,21 @@ class Trust:
     def to_json(self) -> dict[str, Any]:
         """What ``calibration.json`` holds."""
         return {
+            "written_by": _WRITER,
+            "weights": self.weights,
             "split": self.split,
             "n": self.n,
             "data": self.data,
+            "images": "".join(sorted(self.images)),
             "class_names": list(self.class_names),
             "scaling": self.scaling.to_json(),
             "folded": self.folded,
             "sets": {
                 "method": self.conformal.method,
                 "coverage": self.conformal.coverage,
-                # JSON has no infinity: null where no class can be excluded.
-                "thresholds": [t if np.isfinite(t) else None for t in self.conformal.thresholds.tolist()],
+                "thresholds": [_finite(t) for t in self.conformal.thresholds.tolist()],
             },
-            "strangers": {"score": self.strangeness, "threshold": self.strange_from},
+            "strangers": {"score": self.strangeness, "threshold": _finite(self.strange_from)},
             "abstaining": {
                 "threshold": self.curve.threshold.tolist(),
                 "answered": self.curve.answered.tolist(),
@@ -151,9 +169,11 @@ class Trust:
             },
         }
 
-    def _detector(self) -> Detector:
-        # Those of the logits learn nothing from what is known.
-        return DETECTORS[self.strangeness](Known(Seen(np.zeros((1, len(self.class_names)))), np.zeros(1, np.int64)))
+    def strangeness_of(self, scaled: np.ndarray) -> np.ndarray:
+        """How strange images are, float64 (N,), from their scaled logits (N, K)."""
+        # Scores of the logits learn nothing from what is known.
+        nothing = Known(Seen(np.zeros((1, len(self.class_names)))), np.zeros(1, np.int64))
+        return DETECTORS[self.strangeness](nothing).score(Seen(scaled))
 
 
 def draws_of(keys: Sequence[str]) -> np.ndarray:
@@ -162,81 +182,80 @@ def draws_of(keys: Sequence[str]) -> np.ndarray:
     return np.array([(int.from_bytes(digest, "little") >> 11) / 2**53 for digest in digests])
 
 
-def fit_trust(
-    predictions: Predictions,
-    *,
-    split: str,
-    draws: np.ndarray,
-    scaling: str = "temperature",
-    method: str = CONFORMAL_METHOD,
-    coverage: float = COVERAGE,
-    by_class: bool = False,
-    data: str = "",
-) -> Trust:
-    """Learns from the answers to images that the network did not learn from.
+def load_trust(
+    run_dir: Path, class_names: tuple[str, ...], *, weights: str = "", say: Callable[[str], None] = note
+) -> Trust | None:
+    """Reads ``calibration.json``; None where there is none, or one that is not about this model.
 
     Args:
-        predictions: N samples, at least one with a known label.
-        split: where they are from.
-        draws: (N,) in [0, 1), as `Trust.judge` has them.
-        scaling: a name of ``SCALINGS``.
-        method: a name of ``CONFORMAL``.
-        coverage: how often the sets are to hold the true class, in (0, 1).
-        by_class: each class is covered so often.
-        data: fingerprint of the images and labels.
+        run_dir: the directory of the model.
+        class_names: of the model.
+        weights: digest of the model's weights; not compared where it is left out, or the file is older than it.
+        say: is told why a file is left out.
 
     Raises:
-        ValueError: there is no sample with a known label.
-    """
-    rows = predictions.labels >= 0
-    known = predictions.known
-    fitted = SCALINGS[scaling](known)
-    scaled = replace(known, logits=fitted.apply(known.logits))
-    sets = fit_conformal(
-        scaled.probabilities, scaled.labels, method=method, coverage=coverage, draws=draws[rows], by_class=by_class
-    )
-    probabilities = scaled.probabilities
-    curve = compute_risk_coverage(probabilities.max(axis=1), probabilities.argmax(axis=1) == known.labels)
-    score = STRANGENESS if tells_energy(known.logits) else STRANGENESS_OF_PROBABILITIES
-    trust = Trust(known.class_names, split, len(known), fitted, sets, score, 0.0, thin_out(curve, _POINTS))
-    return replace(trust, data=data, strange_from=threshold_95(trust._detector().score(Seen(scaled.logits))))
-
-
-def load_trust(run_dir: Path, class_names: tuple[str, ...]) -> Trust | None:
-    """Reads ``calibration.json``; None where there is none.
-
-    Raises:
-        UserError: it is not as `Trust.save` writes it, or is of a model with other classes.
+        UserError: it says that hfcls wrote it, and is not as `Trust.save` writes it.
     """
     file = run_dir / CALIBRATION
     if not file.is_file():
         return None
+    anew = f"write it anew with `hfcls evaluate {run_dir} --calibrate`"
+    content = _read(file)
+    if content is None:
+        say(f"{file} is not of hfcls, and is left out; {anew} to have the answers judged.")
+        return None
     try:
-        content: Any = json.loads(file.read_text(encoding="utf-8"))
-        sets, strangers, abstaining = content["sets"], content["strangers"], content["abstaining"]
-        thresholds = [np.inf if t is None else float(t) for t in sets["thresholds"]]
-        trust = Trust(
-            tuple(map(str, content["class_names"])),
-            str(content["split"]),
-            int(content["n"]),
-            Scaling.from_json(content["scaling"], len(content["class_names"])),
-            ConformalSets(str(sets["method"]), float(sets["coverage"]), np.array(thresholds)),
-            str(strangers["score"]),
-            float(strangers["threshold"]),
-            RiskCoverage(*(np.array(abstaining[key], dtype=float) for key in ("threshold", "answered", "wrong"))),
-            bool(content["folded"]),
-            str(content.get("data") or ""),
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(f"{file} cannot be read: write it anew with `hfcls evaluate {run_dir} --calibrate`.") from None
+        trust = _parse(content)
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{file} cannot be read: {anew}.") from None
     known_names = trust.conformal.method in CONFORMAL and trust.strangeness in DETECTORS
     points = {part.shape for part in vars(trust.curve).values()}
     known_names = known_names and len(points) == 1 and bool(len(trust.curve.answered))
-    if not known_names or DETECTORS[trust.strangeness].needs != "logits" or len(thresholds) != len(trust.class_names):
-        raise UserError(f"{file} is not as hfcls writes it: write it anew with `hfcls evaluate {run_dir} --calibrate`.")
-    if trust.class_names != class_names:
-        raise UserError(
-            f"{file} is of a model with the classes {', '.join(trust.class_names[:3])} ..., and this one has "
-            f"{', '.join(class_names[:3])} ...: take it away, or write it anew with --calibrate."
-        )
+    count = len(trust.conformal.thresholds)
+    if not known_names or DETECTORS[trust.strangeness].needs != "logits" or count != len(trust.class_names):
+        raise UserError(f"{file} is not as hfcls writes it: {anew}.")
+    if trust.class_names != class_names or (weights and trust.weights and trust.weights != weights):
+        what = "other weights" if trust.class_names == class_names else "a model with other classes"
+        say(f"{file} was learned from the answers of {what}, and is left out; {anew} to have the answers judged.")
+        return None
     return trust
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    """What the file holds; None where hfcls did not write it."""
+    try:
+        content: Any = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(content, dict) or not (content.get("written_by") == _WRITER or content.keys() >= _OLD_KEYS):
+        return None
+    return content
+
+
+def _parse(content: dict[str, Any]) -> Trust:
+    """What `Trust.to_json` gave; any error of a conversion where it did not."""
+    sets, strangers, abstaining = content["sets"], content["strangers"], content["abstaining"]
+    images = str(content.get("images") or "")
+    return Trust(
+        tuple(map(str, content["class_names"])),
+        str(content["split"]),
+        int(content["n"]),
+        Scaling.from_json(content["scaling"], len(content["class_names"])),
+        ConformalSets(str(sets["method"]), float(sets["coverage"]), np.array([_number(t) for t in sets["thresholds"]])),
+        str(strangers["score"]),
+        _number(strangers["threshold"]),
+        RiskCoverage(*(np.array(abstaining[key], dtype=float) for key in ("threshold", "answered", "wrong"))),
+        bool(content["folded"]),
+        str(content.get("data") or ""),
+        frozenset(images[start : start + DIGITS] for start in range(0, len(images), DIGITS)),
+        str(content.get("weights") or ""),
+    )
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no infinity."""
+    return value if np.isfinite(value) else None
+
+
+def _number(value: Any) -> float:
+    return np.inf if value is None else float(value)

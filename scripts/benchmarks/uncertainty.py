@@ -33,6 +33,7 @@ from hfcls.uncertainty.detection import measure_detection
 from hfcls.uncertainty.rejection import compute_risk_coverage
 from hfcls.uncertainty.scaling import SCALINGS
 from hfcls.uncertainty.strangers import DETECTORS, Known, Seen
+from hfcls.uncertainty.trust import CONFORMAL_METHOD
 
 
 def main() -> None:
@@ -117,6 +118,11 @@ def measure(known: Known, halves, names, others: dict[str, Seen], coverage: floa
             figures = measure_sets(sets.sets(fresh.probabilities, draws[1]), fresh.labels)
             how = f"{name}{' by class' if by_class else ''}"
             found |= {f"{key}, {how}": figures[key] for key in ("coverage", "worst_class_coverage", "mean_size")}
+    undrawn = fit_conformal(fitting.probabilities, fitting.labels, method=CONFORMAL_METHOD, coverage=coverage)
+    figures = measure_sets(undrawn.sets(fresh.probabilities), fresh.labels)
+    found |= {
+        f"{key}, as predict gives them": figures[key] for key in ("coverage", "worst_class_coverage", "mean_size")
+    }
     curve = compute_risk_coverage(fresh.probabilities.max(axis=1), correct)
     found["error"], found["AURC"] = 1 - correct.mean(), curve.area
     found["error, surest 90 %"] = curve.risk[np.searchsorted(curve.coverage, 0.9)]

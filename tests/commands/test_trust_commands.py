@@ -20,9 +20,10 @@ from hfcls.commands.predict import predict
 from hfcls.commands.train import train
 from hfcls.evaluation.trusted import measure_trust
 from hfcls.metrics.wilson import wilson_interval
+from hfcls.serving.predictor import Predictor
 from hfcls.structures import Predictions
 from hfcls.uncertainty.calibration import measure_calibration
-from hfcls.uncertainty.trust import VERDICTS, draws_of, load_trust
+from hfcls.uncertainty.trust import VERDICTS, load_trust
 from tests.conftest import write_images
 
 CALIBRATION = "calibration.json"
@@ -80,7 +81,7 @@ def test_train_learns_on_validation_and_measures_on_test(runs: tuple[Path, Path]
     probabilities = softmax(trust.scaling.apply(test.logits).astype(np.float64), axis=1)
     brier = ((probabilities - np.eye(3)[test.labels]) ** 2).sum(axis=1).mean()
     assert found["calibration"]["after"]["brier"] == pytest.approx(brier)
-    sets = trust.conformal.sets(probabilities, draws_of(test.ids))
+    sets = trust.conformal.sets(probabilities)
     assert found["sets"]["coverage"] == sets[np.arange(len(test)), test.labels].mean()
     assert found["abstaining"]["risk"]["1.0"] == (test.logits.argmax(axis=1) != test.labels).mean()
 
@@ -155,7 +156,8 @@ def test_a_risk_that_cannot_be_kept_is_refused(run: Path, table: Path, capsys, f
 
 def test_a_missing_or_damaged_file_is_one_sentence(run: Path, table: Path, capsys):
     asked = ["predict", str(run), images_of(table)[0], "--use_cpu"]
-    (run / CALIBRATION).write_text("{")
+    content = json.loads((run / CALIBRATION).read_text())
+    (run / CALIBRATION).write_text(json.dumps(content | {"sets": None}))
     assert main(asked) == 2
     assert "write it anew with" in capsys.readouterr().err
     assert main([*asked, "--calibrated", "false"]) == 0
@@ -179,11 +181,55 @@ def test_only_the_very_images_that_it_was_learned_from_tell_nothing(run: Path, t
     foreign = {"model": str(run), "test_dir": str(others), "label_column_name": "label", "use_cpu": True}
     learned = evaluate(foreign | {"calibrate": "temperature", "output_dir": str(tmp_path / "learned")})
     own = evaluate({"model": str(run), "use_cpu": True, "output_dir": str(tmp_path / "own")})
-    again = evaluate(foreign | {"output_dir": str(tmp_path / "again")})
+    one = tmp_path / "one.txt"
+    one.write_text(Predictions.load(tmp_path / "learned" / "predictions" / "test.parquet").ids[0])
+    again = evaluate(foreign | {"output_dir": str(tmp_path / "again"), "exclude": str(one)})
     assert "trust" not in learned["splits"]["test"] and "trust" not in again["splits"]["test"]
     assert own["splits"]["test"]["trust"]["learned_from"] == {"split": "test", "n": 90}
+    saved = Predictions.load(run / "predictions" / "test.parquet")
+    known = Predictions.load(tmp_path / "learned" / "predictions" / "test.parquet").ids
+    rest = saved.only(np.array([name not in known for name in saved.ids]))
+    assert 0 < len(rest) < len(saved)
+    accuracy = (rest.logits.argmax(axis=1) == rest.labels).mean()
+    assert own["splits"]["test"]["trust"]["abstaining"]["risk"]["1.0"] == pytest.approx(1 - accuracy)
     data = json.loads((tmp_path / "learned" / "data.json").read_text())["splits"]["test"]["fingerprint"]
     assert json.loads((run / CALIBRATION).read_text())["data"] == data
+
+
+def test_a_calibration_of_other_weights_or_another_tool_is_left_out(
+    runs, timm_run, table: Path, tmp_path: Path, capsys
+):
+    """The answers are then those of the network, and it is said; in the demo as well."""
+    run, file = tmp_path / "run", images_of(table)[0]
+    shutil.copytree(runs[0], run)
+    asked = {"model": run, "images": [file], "use_cpu": True}
+    for place in (runs[0], timm_run):
+        assert "verdict" in predict(asked | {"model": place})[0]  # what was in memory is what was saved
+    capsys.readouterr()
+    plain = predict(asked | {"calibrated": False})
+    for spoil, said in (
+        (lambda: (run / CALIBRATION).write_text('{"temperature": 1.5}'), "is not of hfcls"),
+        (lambda: (run / CALIBRATION).write_text("{"), "is not of hfcls"),
+        (lambda: shutil.copy(runs[1] / CALIBRATION, run / CALIBRATION), "other weights"),
+        (lambda: shutil.copy(runs[0] / CALIBRATION, run / CALIBRATION), ""),
+    ):
+        spoil()
+        rows = predict(asked)
+        assert (said in capsys.readouterr().err) and (rows == plain) == bool(said)
+        assert (Predictor(run, device="cpu").predict(Path(file).read_bytes()).judged is None) == bool(said)
+        capsys.readouterr()
+
+
+def test_the_images_that_the_model_learned_from_are_refused(run: Path, table: Path, tmp_path: Path, capsys):
+    trained = evaluate({"model": str(run), "split": "train", "use_cpu": True, "output_dir": str(tmp_path / "train")})
+    assert trained["splits"]["train"]["n"] > 20
+    ids = set(Predictions.load(tmp_path / "train" / "predictions" / "train.parquet").ids)
+    lines = table.read_text().splitlines()
+    again = table.with_name("again.csv")
+    again.write_text("\n".join([lines[0], *(line for line in lines[1:] if line.split(",")[0] in ids)]))
+    flags = ["--label_column_name", "label", "--use_cpu", "--output_dir", str(tmp_path / "out")]
+    assert main(["evaluate", str(run), "--test_dir", str(again), "--calibrate", "temperature", *flags]) == 2
+    assert "learned from" in capsys.readouterr().err
 
 
 def test_resume_refuses_another_calibration(run: Path, table: Path, tmp_path: Path, monkeypatch, capsys):
@@ -278,6 +324,7 @@ def test_model_predictions_and_stranger_agree(
     assert (given.argmax(axis=1) == saved.labels).mean() == accuracy
     assert 0 < accuracy < 1 and (method == "vector" or accuracy == content["headline"]["accuracy"]["value"])
     for model in (run, tmp_path / "folded"):
+        assert "verdict" in predict({"model": model, "images": files[:1], "use_cpu": True})[0]
         rows = predict({"model": model, "images": files[:5], "use_cpu": True, "probabilities": True})
         assert [row["probabilities"] for row in rows] == [pytest.approx(one, abs=1e-5) for one in answers[:5]]
     # Unscaled it would not be the same.

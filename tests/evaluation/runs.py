@@ -12,7 +12,8 @@ from hfcls.evaluation.comparing import measure_groups
 from hfcls.evaluation.trusted import measure_trust
 from hfcls.metrics import compute_metrics
 from hfcls.structures import Predictions
-from hfcls.uncertainty.trust import CALIBRATION, draws_of, fit_trust, load_trust
+from hfcls.uncertainty.learning import fit_trust
+from hfcls.uncertainty.trust import CALIBRATION, load_trust
 
 XHTML = "{http://www.w3.org/1999/xhtml}"
 
@@ -38,7 +39,7 @@ def write_run(run: Path, **splits: Predictions) -> dict[str, Any]:
 def learn_trust(run: Path, metrics: dict[str, Any]) -> None:
     """Adds what a calibration and a column of the data tell of the test split."""
     validation, test = (Predictions.load(run / "predictions" / f"{one}.parquet") for one in ("validation", "test"))
-    fitted = fit_trust(validation, split="validation", draws=draws_of(validation.ids))
+    fitted = fit_trust(validation, split="validation")
     (run / CALIBRATION).write_text(json.dumps(fitted.to_json()))
     trust = load_trust(run, validation.class_names)
     assert trust is not None

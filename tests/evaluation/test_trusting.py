@@ -8,7 +8,7 @@ import torch
 from hfcls.evaluation.trusting import save_folded
 from hfcls.models import build_classifier, load_classifier
 from hfcls.structures import Predictions
-from hfcls.uncertainty.trust import draws_of, fit_trust
+from hfcls.uncertainty.learning import fit_trust
 
 
 def test_a_folded_copy_leaves_the_model_as_it_is(tmp_path: Path):
@@ -21,7 +21,7 @@ def test_a_folded_copy_leaves_the_model_as_it_is(tmp_path: Path):
     told = Predictions(
         rng.normal(0, 5, (60, 3)).astype(np.float32), rng.integers(0, 3, 60), tuple(map(str, range(60))), names
     )
-    trust = fit_trust(told, split="validation", draws=draws_of(told.ids))
+    trust = fit_trust(told, split="validation")
     pixel_values = torch.randn(4, 3, 32, 32)
     with torch.inference_mode():
         before = classifier.model(pixel_values=pixel_values).logits

@@ -30,7 +30,8 @@ from hfcls.hub.card.figures import (
 from hfcls.hub.card.trust import TITLE
 from hfcls.metrics import compute_metrics
 from hfcls.structures import Predictions
-from hfcls.uncertainty.trust import draws_of, fit_trust, load_trust
+from hfcls.uncertainty.learning import fit_trust
+from hfcls.uncertainty.trust import load_trust
 from tests.conftest import write_images
 from tests.evaluation.runs import learn_trust, make_predictions, write_run
 from tests.hub.hubs import card_rules
@@ -241,7 +242,7 @@ def test_trust_is_told_where_it_was_measured(run: Path):
 
     calibration, metrics = (run / "calibration.json").read_text(), json.loads((run / "metrics.json").read_text())
     validation = load_both(run)["validation"]
-    fit_trust(validation, split="validation", draws=draws_of(validation.ids), scaling="vector").save(run)
+    fit_trust(validation, split="validation", scaling="vector").save(run)
     without = build_card(run, CardArguments()).text
     assert TITLE not in without
     (run / "calibration.json").write_text(calibration)

@@ -150,7 +150,7 @@ def test_a_calibrated_model_is_taken_at_its_word(tmp_path: Path):
     """The probabilities of `hfcls predict`, the classes that are held possible, and a word on strangers."""
     from hfcls.serving.doubt import describe_doubt, describe_limits
     from hfcls.structures import Predictions
-    from hfcls.uncertainty.trust import draws_of, fit_trust
+    from hfcls.uncertainty.learning import fit_trust
 
     path = save_model(tmp_path / "m")
     plain = Predictor(path, device="cpu").predict(noise())
@@ -158,7 +158,7 @@ def test_a_calibrated_model_is_taken_at_its_word(tmp_path: Path):
     rng = np.random.default_rng(0)
     logits = (plain.logits + rng.normal(0, 1, (200, 4))).astype(np.float32)
     told = Predictions(logits, rng.integers(0, 4, 200), tuple(map(str, range(200))), NAMES)
-    trust = fit_trust(told, split="validation", draws=draws_of(told.ids))
+    trust = fit_trust(told, split="validation")
     trust.save(path)
     answer = Predictor(path, device="cpu").predict(noise())
     scaled = trust.scaling.apply(plain.logits[None])[0].astype(np.float64)
@@ -166,6 +166,9 @@ def test_a_calibrated_model_is_taken_at_its_word(tmp_path: Path):
     (tmp_path / "x.png").write_bytes(stored(noise()))
     (row,) = predict({"model": str(path), "images": [str(tmp_path / "x.png")], "use_cpu": True})
     assert row["predictions"][0]["score"] == pytest.approx(answer.top(1)[0][1], rel=1e-5)
+    (tmp_path / "y.png").write_bytes(stored(noise()))
+    (again,) = predict({"model": str(path), "images": [str(tmp_path / "y.png")], "use_cpu": True})
+    assert again["possible"] == row["possible"] == answer.possible  # whatever the file is called
     # Labels that have nothing to do with the logits: no class can be excluded.
     assert len(answer.possible) >= 3 and "possible" in describe_limits(answer)
     assert describe_doubt(answer)[0] != "None of these"

@@ -1,5 +1,7 @@
 """Against numbers worked out by hand, scikit-learn, and models whose miscalibration is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss
@@ -58,6 +60,13 @@ def test_a_forecast_of_base_rates_tells_nothing_apart():
     miscalibration, discrimination, uncertainty = decompose_brier(told.probabilities, told.labels)
     assert miscalibration == pytest.approx(0, abs=1e-7) and discrimination == pytest.approx(0, abs=1e-12)
     assert uncertainty == pytest.approx(2 * 0.75 * 0.25)
+
+
+def test_logits_of_any_size_are_brought_back():
+    """The spread of the logits is no limit."""
+    told = drawn(4000, factor=3)
+    huge = replace(told, logits=told.logits * np.float32(1e4))
+    assert fit_temperature(huge).temperature == pytest.approx(1e4 * fit_temperature(told).temperature, rel=0.01)
 
 
 def test_temperature_is_found_and_mends():

@@ -9,7 +9,7 @@ from hfcls.evaluation.section import Figure, Part
 from hfcls.evaluation.trusted import scaled_samples
 from hfcls.uncertainty.rejection import compute_risk_coverage
 
-_METHODS = {"thr": "THR", "aps": "APS", "raps": "RAPS"}
+_METHODS = {"thr": "THR", "aps": "APS without random draws", "raps": "RAPS without random draws"}
 
 
 def build(run: MeasuredRun) -> Part | None:
@@ -34,7 +34,6 @@ def build(run: MeasuredRun) -> Part | None:
                 ("The same for the worst class", "no promise by class", _share(sets["worst_class_coverage"])),
                 ("Classes in a set", "mean", {"raw": sets["mean_size"], "text": f"{sets['mean_size']:.2f}"}),
                 ("Sets of one class", "", _share(sets["single"])),
-                ("Empty sets", "no class fits", _share(sets["empty"])),
             ],
             "aurc": {"raw": abstaining["aurc"], "text": format_value(abstaining["aurc"], "ece", digits=2)},
             "excess": {

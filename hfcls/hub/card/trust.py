@@ -24,7 +24,7 @@ _FIGURES = {
 }
 # Shares of answers of which the card tells the error.
 _SHARES = ("0.9", "0.8", "0.5")
-_METHODS = {"thr": "THR", "aps": "APS", "raps": "RAPS"}
+_METHODS = {"thr": "THR", "aps": "APS without random draws", "raps": "RAPS without random draws"}
 _TOLERANCE = 1e-6
 
 
@@ -39,7 +39,9 @@ def split_trust(run: MeasuredRun) -> tuple[MeasuredRun, Trust | None]:
         return run, None
     trust = None if run.predictions is None else load_trust(run.directory, run.predictions.class_names)
     found = None if trust is None or run.predictions is None else measure_trust(run.predictions, trust)
-    if found is None or any(not _same(told.get(key), found[key]) for key in ("learned_from", "scaling")):
+    # An hfcls of another time measured other things.
+    another = found is None or told.keys() != found.keys()
+    if found is None or another or any(not _same(told[key], found[key]) for key in ("learned_from", "scaling")):
         measured = {key: value for key, value in run.measured.items() if key != "trust"}
         return replace(run, splits=run.splits | {run.split: measured}), None
     differing = [key for key in found if not _same(told.get(key), found[key])]
@@ -65,6 +67,9 @@ def describe_trust(predictions: Predictions, trust: Trust, *, split: str) -> str
     how = "by two numbers a class"
     if trust.scaling.method == "temperature":
         how = f"by one temperature, {trust.scaling.temperature:.2f}"
+    else:
+        right = format_value(found["accuracy"])
+        how += f", which changes answers (as `hfcls predict` gives them {right} are right; Results is of the network)"
     before, after = (found["calibration"][when] for when in ("before", "after"))
     rows = [
         [f"{title}<br><sub>{meaning}</sub>", *(format_value(one[key], "ece", digits=2) for one in (before, after))]
@@ -74,7 +79,9 @@ def describe_trust(predictions: Predictions, trust: Trust, *, split: str) -> str
         (
             f"Learned from {trust.n:,} {trust.split} images, measured on {n:,} {split} images that it was not learned "
             "from. Kept in `calibration.json`, by which `hfcls predict` and the demo go; what `pipeline` prints is not "
-            f"scaled. Logits are scaled {how}:",
+            "scaled. Where the same images also chose the weights, as those of the best epoch, sets can hold the true "
+            "class, and abstaining keep to a share of wrong answers, a little less often than was wanted. Logits are "
+            f"scaled {how}:",
             table(["", "as they are", "scaled"], rows, right=(1, 2)),
             "\n".join(f"- {line}" for line in (_sets(found, n), _abstaining(found), _strange(found, trust, split))),
         )
