@@ -95,7 +95,7 @@ def renew_statistics(model: nn.Module, batches: Iterable[Tensor]) -> None:
     """Takes the statistics of batch normalization anew, in place; all else stays in evaluation mode.
 
     Args:
-        batches: of ``pixel_values``; all count alike.
+        batches: of ``pixel_values``, on any device; all count alike.
     """
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
     momenta = [norm.momentum for norm in norms]
@@ -104,17 +104,18 @@ def renew_statistics(model: nn.Module, batches: Iterable[Tensor]) -> None:
         norm.reset_running_stats()
         norm.momentum = None  # a plain mean
         norm.train()
+    device = next(model.parameters()).device
     for pixel_values in batches:
-        model(pixel_values=pixel_values)
+        model(pixel_values=pixel_values.to(device))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()
 
 
 def _mean(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Of each tensor of numbers; counters are those of the first."""
+    """Of each tensor of numbers, on the CPU, which has float64; counters are those of the first."""
     return {
-        name: torch.stack([state[name].double() for state in states]).mean(dim=0).to(tensor.dtype)
+        name: torch.stack([state[name].cpu().double() for state in states]).mean(dim=0).to(tensor.dtype)
         if tensor.is_floating_point()
         else tensor
         for name, tensor in states[0].items()

@@ -209,9 +209,11 @@ def _saved(
     order = np.array([rows[sample_id] for sample_id in dataset.ids])
     found = Predictions(found.logits[order], np.asarray(dataset.labels), dataset.ids, found.class_names)
     few = range(min(_PROBE, len(dataset)))
+    values = collator([dataset[index] for index in few])["pixel_values"].to(device)
+    # Before inference mode: weights that are moved inside it can be neither copied nor explained afterwards.
+    model = member.classifier.model.to(device)
     with torch.inference_mode():
-        values = collator([dataset[index] for index in few])["pixel_values"].to(device)
-        now = member.classifier.model.to(device)(pixel_values=values).logits.float().cpu().numpy()
+        now = model(pixel_values=values).logits.float().cpu().numpy()
     # Rounding alone: other batches, another processor.
     return found if np.allclose(now, found.logits[: len(few)], rtol=1e-2, atol=1e-2) else None
 
