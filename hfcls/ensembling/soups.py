@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from hfcls.ensembling.base import Case, Choice
 from hfcls.errors import UserError
 from hfcls.models import Classifier, has_batch_norm
+from hfcls.models.ensemble import match_inputs
 
 # In what a network is, other than its class names.
 _NAMES = ("id2label", "label2id", "label_names", "_name_or_path", "transformers_version", "architectures", "dtype")
@@ -47,11 +48,14 @@ def select_soup(case: Case) -> Choice:
     return Choice(weights, steps)
 
 
-def check_ingredients(members: Sequence[Classifier], names: Sequence[str]) -> None:
+def check_ingredients(members: Sequence[Classifier], names: Sequence[str]) -> tuple[str, ...]:
     """Whether the weights of the members can be averaged.
 
+    Returns:
+        Notices on members that resize or crop images otherwise than the first, whose way the soup takes.
+
     Raises:
-        UserError: they are other networks, or have other classes or another order of them.
+        UserError: they are other networks, have other classes or another order of them, or see images otherwise.
     """
     first = members[0]
     for member, name in zip(members[1:], names[1:], strict=True):
@@ -64,6 +68,14 @@ def check_ingredients(members: Sequence[Classifier], names: Sequence[str]) -> No
             raise UserError(
                 f"{names[0]} and {name} have other classes, or another order of them: a soup needs the same."
             )
+    _, inputs, notices = match_inputs(members, names)
+    for name, change in zip(names, inputs, strict=True):
+        if change is not None:
+            raise UserError(
+                f"{names[0]} and {name} normalize images by another mean or standard deviation: a soup needs the same, "
+                "so choose average, weighted or greedy instead."
+            )
+    return tuple(notices)
 
 
 def make_soup(members: Sequence[Classifier], batches: Callable[[], Iterable[Tensor]] | None) -> Classifier:

@@ -1,5 +1,6 @@
 """`hfcls ensemble` through its door: what comes out is a run, measured beside its members, on images none has seen."""
 
+import errno
 import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -14,6 +15,7 @@ from hfcls.commands.train import train
 from hfcls.evaluation.members import measure_disagreement
 from hfcls.metrics import compute_values
 from hfcls.structures import Predictions
+from hfcls.training import combining
 from hfcls.training.snapshots import snapshot_steps
 from tests.conftest import write_images
 
@@ -173,6 +175,21 @@ def test_a_member_that_learned_from_a_given_validation_split_is_refused(tmp_path
     (tmp_path / "list.csv").unlink()
     assert main(["ensemble", str(clean), str(refit), "--method", "weighted", *to[2:], "--output_dir", "no"]) == 2
     assert "refit was trained on other splits" in (said := capsys.readouterr().err) and "may have learned" in said
+
+
+def test_what_a_full_disk_leaves_may_be_overwritten(runs: list[Path], tmp_path: Path, monkeypatch, capsys):
+    asked = ["ensemble", *map(str, runs[:2]), "--output_dir", str(tmp_path / "half"), "--use_cpu"]
+
+    def full(*_args):
+        raise OSError(errno.ENOSPC, "no space")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(combining, "save_classifier", full)
+        assert main(asked) == 2
+    assert (tmp_path / "half" / "predictions" / "test.parquet").is_file()
+    said = capsys.readouterr().err
+    assert "--overwrite_output_dir" in said and "--resume_from_checkpoint" not in said
+    assert main([*asked, "--overwrite_output_dir"]) == 0
 
 
 def test_disagreement_by_hand():
