@@ -57,10 +57,16 @@ def ensemble(values: dict[str, Any]) -> dict[str, Any]:
     from hfcls.ensembling import COMBINATIONS
     from hfcls.training.combining import choose_members, measure_combined
     from hfcls.training.members import find_members, load_shared_data
-    from hfcls.training.run_directory import check_run_directory, open_run_directory, writing
+    from hfcls.training.run_directory import (
+        check_nothing_inside,
+        check_run_directory,
+        open_run_directory,
+        writing,
+    )
 
     output = Path(str(arguments.output_dir)).expanduser()
     check_run_directory(output, resume=False, overwrite=arguments.overwrite_output_dir)
+    check_nothing_inside(output, values)
     _check_not_inside(output, names, overwrite=arguments.overwrite_output_dir)
     row = COMBINATIONS[arguments.method]
     members = find_members(
@@ -81,7 +87,7 @@ def ensemble(values: dict[str, Any]) -> dict[str, Any]:
     for notice in combined.classifier.notices:
         print(f"note: {notice}", flush=True)
     open_run_directory(output, resume=False)
-    with writing(output):
+    with writing(output, then="give the same command with --overwrite_output_dir"):
         content = measure_combined(combined, shared, output, names, accelerator=accelerator)
         _report(output, combined, shared, content)
     return content

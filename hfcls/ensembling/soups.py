@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from hfcls.ensembling.base import Case, Choice
 from hfcls.errors import UserError
 from hfcls.models import Classifier, has_batch_norm
+from hfcls.models.ensemble import match_inputs
 
 # In what a network is, other than its class names.
 _NAMES = ("id2label", "label2id", "label_names", "_name_or_path", "transformers_version", "architectures", "dtype")
@@ -47,11 +48,14 @@ def select_soup(case: Case) -> Choice:
     return Choice(weights, steps)
 
 
-def check_ingredients(members: Sequence[Classifier], names: Sequence[str]) -> None:
+def check_ingredients(members: Sequence[Classifier], names: Sequence[str]) -> tuple[str, ...]:
     """Whether the weights of the members can be averaged.
 
+    Returns:
+        Notices on members that resize or crop images otherwise than the first, whose way the soup takes.
+
     Raises:
-        UserError: they are other networks, or have other classes or another order of them.
+        UserError: they are other networks, have other classes or another order of them, or see images otherwise.
     """
     first = members[0]
     for member, name in zip(members[1:], names[1:], strict=True):
@@ -64,6 +68,14 @@ def check_ingredients(members: Sequence[Classifier], names: Sequence[str]) -> No
             raise UserError(
                 f"{names[0]} and {name} have other classes, or another order of them: a soup needs the same."
             )
+    _, inputs, notices = match_inputs(members, names)
+    for name, change in zip(names, inputs, strict=True):
+        if change is not None:
+            raise UserError(
+                f"{names[0]} and {name} normalize images by another mean or standard deviation: a soup needs the same, "
+                "so choose average, weighted or greedy instead."
+            )
+    return tuple(notices)
 
 
 def make_soup(members: Sequence[Classifier], batches: Callable[[], Iterable[Tensor]] | None) -> Classifier:
@@ -95,7 +107,7 @@ def renew_statistics(model: nn.Module, batches: Iterable[Tensor]) -> None:
     """Takes the statistics of batch normalization anew, in place; all else stays in evaluation mode.
 
     Args:
-        batches: of ``pixel_values``; all count alike.
+        batches: of ``pixel_values``, on any device; all count alike.
     """
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
     momenta = [norm.momentum for norm in norms]
@@ -104,17 +116,18 @@ def renew_statistics(model: nn.Module, batches: Iterable[Tensor]) -> None:
         norm.reset_running_stats()
         norm.momentum = None  # a plain mean
         norm.train()
+    device = next(model.parameters()).device
     for pixel_values in batches:
-        model(pixel_values=pixel_values)
+        model(pixel_values=pixel_values.to(device))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()
 
 
 def _mean(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Of each tensor of numbers; counters are those of the first."""
+    """Of each tensor of numbers, on the CPU, which has float64; counters are those of the first."""
     return {
-        name: torch.stack([state[name].double() for state in states]).mean(dim=0).to(tensor.dtype)
+        name: torch.stack([state[name].cpu().double() for state in states]).mean(dim=0).to(tensor.dtype)
         if tensor.is_floating_point()
         else tensor
         for name, tensor in states[0].items()

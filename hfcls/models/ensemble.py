@@ -74,6 +74,47 @@ def check_members(members: Sequence[Classifier], names: Sequence[str]) -> None:
     _match(members, names)
 
 
+def match_inputs(
+    members: Sequence[Classifier], names: Sequence[str]
+) -> tuple[tuple[int, int], list[dict[str, list[float]] | None], list[str]]:
+    """Whether several classifiers can answer of the same images.
+
+    Returns:
+        The size of the images, how each member's values come from the first one's (None where they are the same), and
+        notices on members that resize or crop otherwise.
+
+    Raises:
+        UserError: the members take other sizes, or see images that no normalization turns into each other.
+    """
+    processors = [member.image_processor for member in members]
+    sizes = [tuple(_values(processor, _noise(97, 61)).shape[1:]) for processor in processors]
+    for name, size in zip(names, sizes, strict=True):
+        if size != sizes[0]:
+            wanted, found = ("x".join(map(str, one)) for one in (sizes[0], size))
+            raise UserError(
+                f"{names[0]} takes images of {wanted} pixels and {name} of {found}: the members of an ensemble need "
+                "the same size; fine-tune one of them at the other's with --image_size."
+            )
+    steps = [describe_steps(p) if isinstance(p, HardImageProcessor) else "" for p in processors]
+    inputs, notices = [], []
+    for name, processor, step in zip(names, processors, steps, strict=True):
+        if step.replace("the whole image resized", "") != steps[0].replace("the whole image resized", ""):
+            raise UserError(
+                f"{names[0]} sees images after {steps[0] or 'no further step'} and {name} after "
+                f"{step or 'no further step'}: the members of an ensemble need the same steps before them."
+            )
+        change = _change(processors[0], processor)
+        if not _agrees(processors[0], processor, change, [_plain(colour, sizes[0]) for colour in _COLOURS]):
+            raise UserError(
+                f"The image processors of {names[0]} and {name} differ by more than a mean and a standard deviation, "
+                "such as by the order of the channels: they cannot be members of one ensemble."
+            )
+        inputs.append(change)
+        if not _agrees(processors[0], processor, change, [_noise(97, 61), _noise(53, 89)]):
+            notices.append(f"{name} resizes or crops images otherwise; as a member it sees them as {names[0]} does.")
+    return (sizes[0][0], sizes[0][1]), inputs, notices
+
+
 def is_ensemble(model: Any) -> bool:
     """Whether a model is an ensemble of ours."""
     return isinstance(model, Ensemble)
@@ -93,7 +134,7 @@ def _match(
         _check_kind(member, name)
     wanted = members[0].class_names
     orders = [_order(wanted, member.class_names, names[0], name) for member, name in zip(members, names, strict=True)]
-    return orders, *_match_inputs(members, names)
+    return orders, *match_inputs(members, names)
 
 
 def _kind(member: Classifier) -> str:
@@ -153,43 +194,6 @@ def _keep_timm_processor(config: EnsembleConfig, processor: BaseImageProcessor) 
         config.pretrained_cfg = {
             key: list(value) if isinstance(value, tuple) else value for key, value in processor.data_config.items()
         }
-
-
-def _match_inputs(
-    members: Sequence[Classifier], names: Sequence[str]
-) -> tuple[tuple[int, int], list[dict[str, list[float]] | None], list[str]]:
-    """The size of the images, how each member's values come from the first one's, and notices.
-
-    Raises:
-        UserError: the members take other sizes, or see images that no normalization turns into each other.
-    """
-    processors = [member.image_processor for member in members]
-    sizes = [tuple(_values(processor, _noise(97, 61)).shape[1:]) for processor in processors]
-    for name, size in zip(names, sizes, strict=True):
-        if size != sizes[0]:
-            wanted, found = ("x".join(map(str, one)) for one in (sizes[0], size))
-            raise UserError(
-                f"{names[0]} takes images of {wanted} pixels and {name} of {found}: the members of an ensemble need "
-                "the same size; fine-tune one of them at the other's with --image_size."
-            )
-    steps = [describe_steps(p) if isinstance(p, HardImageProcessor) else "" for p in processors]
-    inputs, notices = [], []
-    for name, processor, step in zip(names, processors, steps, strict=True):
-        if step.replace("the whole image resized", "") != steps[0].replace("the whole image resized", ""):
-            raise UserError(
-                f"{names[0]} sees images after {steps[0] or 'no further step'} and {name} after "
-                f"{step or 'no further step'}: the members of an ensemble need the same steps before them."
-            )
-        change = _change(processors[0], processor)
-        if not _agrees(processors[0], processor, change, [_plain(colour, sizes[0]) for colour in _COLOURS]):
-            raise UserError(
-                f"The image processors of {names[0]} and {name} differ by more than a mean and a standard deviation, "
-                "such as by the order of the channels: they cannot be members of one ensemble."
-            )
-        inputs.append(change)
-        if not _agrees(processors[0], processor, change, [_noise(97, 61), _noise(53, 89)]):
-            notices.append(f"{name} resizes or crops images otherwise; as a member it sees them as {names[0]} does.")
-    return (sizes[0][0], sizes[0][1]), inputs, notices
 
 
 def _change(first: BaseImageProcessor, other: BaseImageProcessor) -> dict[str, list[float]] | None:

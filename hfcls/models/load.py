@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
@@ -17,11 +18,11 @@ from transformers import (
     PreTrainedModel,
     ViTImageProcessor,
 )
-from transformers.models.timm_wrapper.configuration_timm_wrapper import TimmWrapperConfig
 from transformers.utils import logging as transformers_logging
 
 from hfcls.errors import UserError
 from hfcls.models.architectures import Classifier, names_of, set_names
+from hfcls.models.config_checks import check_ensemble, check_timm
 from hfcls.models.features import find_heads
 from hfcls.models.rates import set_rates
 from hfcls.models.sizes import change_size
@@ -29,11 +30,6 @@ from hfcls.networks import EnsembleConfig
 from hfcls.pull import commit_of, local_model
 
 transformers_logging.disable_progress_bar()
-
-# Arguments with which timm takes weights or settings from elsewhere.
-_TIMM_SOURCES = frozenset(
-    ("model_name", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir")
-)
 
 
 def load_classifier(
@@ -66,7 +62,7 @@ def load_classifier(
     directory = directory or local_model(name_or_path, allow_pickle=allow_pickle)
     config = _load_config(name_or_path, directory, trust_remote_code)
     if config.model_type == EnsembleConfig.model_type:
-        _check_ensemble(
+        check_ensemble(
             name_or_path, config, changed=(class_names, image_size, dropout, drop_path) != (None, None, None, None)
         )
     set_rates(config, name_or_path, dropout=dropout, drop_path=drop_path, trust_remote_code=trust_remote_code)
@@ -144,66 +140,18 @@ def _load_config(name_or_path: str, directory: Path, trust_remote_code: bool) ->
         _check_code(name_or_path, directory)
     try:
         config = AutoConfig.from_pretrained(directory, trust_remote_code=trust_remote_code)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, StrictDataclassError) as error:
         raise UserError(_why_not(name_or_path, directory, error)) from None
+    # A choice of kernels can lead to code on the Hub; the default computes the same.
+    config._attn_implementation = config._experts_implementation = None
     if config.model_type == "timm_wrapper":
-        _check_timm(name_or_path, config)
+        check_timm(name_or_path, config)
     if sorted(config.id2label) != list(range(config.num_labels)):
         raise UserError(
             f"{name_or_path} contradicts itself: its config.json names {len(config.id2label)} classes "
             f"for {config.num_labels} outputs. Mend id2label and num_labels there."
         )
     return config
-
-
-def _check_ensemble(name_or_path: str, config: Any, *, changed: bool) -> None:
-    """Whether the members can be built, from nothing but what is here.
-
-    Args:
-        changed: other classes, another size or other rates are asked for.
-
-    Raises:
-        UserError: the configuration is not as `build_ensemble` writes it, or something is to be changed.
-    """
-    if changed:
-        raise UserError(
-            f"{name_or_path} is an ensemble, which answers as it is: train its members, and make a new one of them."
-        )
-    members, weights = config.members, config.member_weights
-    if not members or not weights or len(weights) != len(members):
-        raise UserError(f"{name_or_path} contradicts itself: its config.json has no members, or not a weight for each.")
-    for settings in members:
-        if not isinstance(settings, dict) or not isinstance(settings.get("model_type"), str):
-            raise UserError(f"{name_or_path} has a member without a model_type in its config.json: none can be built.")
-        if "auto_map" in settings or settings.get("model_type") == EnsembleConfig.model_type:
-            raise UserError(
-                f"{name_or_path} has a member that is an ensemble, or that brings Python code of its own: expected "
-                "networks of transformers, timm or hfcls."
-            )
-        if settings.get("model_type") == "timm_wrapper":
-            _check_timm(name_or_path, TimmWrapperConfig(**settings))
-
-
-def _check_timm(name_or_path: str, config: Any) -> None:
-    """The config names a network of timm, and no place to take one from.
-
-    Raises:
-        UserError: timm would fetch another repository, or read files that the config names.
-    """
-    from timm import is_model
-
-    name = config.architecture
-    if not (re.fullmatch(r"[\w.-]+", name, re.ASCII) and is_model(name)):
-        raise UserError(
-            f"The config.json of {name_or_path} has the architecture {name!r}: expected the name of a network that "
-            "this version of timm has, such as 'resnet18', and no other place to take one from."
-        )
-    leading = sorted(_TIMM_SOURCES & set(config.model_args or ()))
-    if leading:
-        raise UserError(
-            f"The config.json of {name_or_path} has {leading[0]} in its model_args, which can lead to files that are "
-            "not its own: expected arguments of the network alone; take it out in a copy of your own, and give that."
-        )
 
 
 def _check_code(name_or_path: str, directory: Path) -> None:

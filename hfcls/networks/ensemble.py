@@ -118,6 +118,8 @@ def _build_member(settings: dict[str, Any], names: list[str], order: list[int] |
     kind = settings.pop("model_type")
     own = _OWN.get(kind)
     config = AutoConfig.for_model(kind, **settings) if own is None else own.config_class(**settings)
+    # A choice of kernels can lead to code on the Hub; the default computes the same.
+    config._attn_implementation = config._experts_implementation = None
     named = dict(enumerate(names)) if order is None else {place: names[k] for k, place in enumerate(order)}
     config.id2label = {place: named[place] for place in sorted(named)}
     config.label2id = {name: place for place, name in config.id2label.items()}

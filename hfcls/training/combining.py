@@ -1,7 +1,7 @@
 """From members and the data that they share to one classifier, and what it is worth."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +71,9 @@ def choose_members(
     row, names = COMBINATIONS[arguments.method], [member.name for member in members]
     classifiers = [member.classifier for member in members]
     metric = arguments.metric or row.metric
+    notices: tuple[str, ...] = ()
     if row.of == "weights":
-        check_ingredients(classifiers, names)
+        notices = check_ingredients(classifiers, names)
     else:
         check_members(classifiers, names)
     settings = _settings(arguments, accelerator)
@@ -110,7 +111,7 @@ def choose_members(
     choice = row.choose(case)
     chosen = np.flatnonzero(choice.weights).tolist()
     if row.of == "weights":
-        classifier = make_soup([classifiers[index] for index in chosen], batches)
+        classifier = replace(make_soup([classifiers[index] for index in chosen], batches), notices=notices)
     else:
         classifier = build_ensemble(classifiers, choice.weights.tolist(), names=names)
     return Combined(classifier, tuple(members), choice.weights, choice, predictions, reused, arguments, metric)
@@ -129,6 +130,11 @@ def measure_combined(
         What ``ensemble.json`` holds.
     """
     classifier, arguments = combined.classifier, combined.arguments
+    # First, so that what a kill leaves is known as a run, which may be overwritten.
+    own = {key: value for key, value in vars(shared.arguments).items() if value is not None and value is not False}
+    header = "# The data of an ensemble, and what it was made of; ensemble.json has all of it.\n"
+    write_text(output / SETTINGS, header + dump_yaml({"method": arguments.method, "members": list(named), **own}))
+    write_json(output / DATA, shared.summary)
     collator = BatchCollator(Preprocessing(classifier.image_processor))
     member = Member("ensemble", output, None, classifier)
     settings = _settings(arguments, accelerator)
@@ -140,10 +146,6 @@ def measure_combined(
             classifier.model, dataset, collator, split=split, output=output / "predictions", **settings
         )
     save_classifier(classifier, output)
-    own = {key: value for key, value in vars(shared.arguments).items() if value is not None and value is not False}
-    header = "# The data of an ensemble, and what it was made of; ensemble.json has all of it.\n"
-    write_text(output / SETTINGS, header + dump_yaml({"method": arguments.method, "members": list(named), **own}))
-    write_json(output / DATA, shared.summary)
     learn_and_measure_trust(output, classifier, measured, validation_data=shared.loaded.splits.get("validation"))
     shown = datasets.get("test") or datasets["validation"]
     speed = {f"{_prefix(s)}_samples_per_second": f[f"{_prefix(s)}_samples_per_second"] for s, f in flat.items()}

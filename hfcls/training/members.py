@@ -15,6 +15,7 @@ from hfcls.data.batches import BatchCollator, ImageDataset
 from hfcls.data.labelled import LabelledData, load_data
 from hfcls.data.labels import in_order_of
 from hfcls.data.pixel_cache import contents_of
+from hfcls.data.reading import texts_of
 from hfcls.data.transforms import Preprocessing
 from hfcls.errors import UserError
 from hfcls.evaluation.predict import predict
@@ -115,24 +116,20 @@ def load_shared_data(members: Sequence[Member], values: dict[str, Any]) -> Share
     Raises:
         UserError: there is none, or a member has learned from other splits of it.
     """
-    runs = [member for member in members if member.run_dir is not None and is_run(member.run_dir)]
+    runs = [member.run_dir for member in members if member.run_dir is not None and is_run(member.run_dir)]
+    before: dict[str, Any] | None = None
     if any(values.get(flag) for flag in DATA_FLAGS):
         arguments = only(DataArguments, values)
         loaded = load_data(arguments)
         summary = loaded.summary()
-    elif runs and runs[0].run_dir is not None:
-        first = runs[0].run_dir
-        arguments = own_arguments(str(first), first, values)
-        loaded, summary = load_own_data(str(first), first, values, split="validation")
+    elif runs:
+        arguments = own_arguments(str(runs[0]), runs[0], values)
+        loaded, summary = load_own_data(str(runs[0]), runs[0], values, split="validation")
+        before = read_data_summary(runs[0])
     else:
         raise UserError("No data: none of the members is a run with splits of its own; give --validation_dir FOLDER.")
-    unknown = []
-    for member in members:
-        own = None if member.run_dir is None else read_data_summary(member.run_dir)
-        if own is None:
-            unknown.append(member.name)
-        else:
-            unknown += _compare_splits(member.name, own, summary)
+    # What is corrected here still holds the same images: splits are compared as they were before.
+    unknown = _check_unseen(members, loaded, before or summary)
     notices = [*loaded.notices]
     if unknown:
         whom = unknown[0] if len(unknown) == 1 else f"{unknown[0]} and {len(unknown) - 1} more"
@@ -140,29 +137,60 @@ def load_shared_data(members: Sequence[Member], values: dict[str, Any]) -> Share
     return SharedData(loaded, summary, arguments, tuple(notices))
 
 
-def _compare_splits(name: str, own: dict[str, Any], shared: dict[str, Any]) -> list[str]:
-    """Whether a member may be judged on the shared splits; its name where nobody can tell.
+def _check_unseen(members: Sequence[Member], loaded: LabelledData, summary: dict[str, Any]) -> list[str]:
+    """Whether the members may be judged on the shared splits; the names of those of which nobody can tell.
 
     Raises:
-        UserError: it has learned, or may have learned, from images of them.
+        UserError: one has learned from images of them, or has split the same data otherwise and cannot be asked.
     """
-    trained = (own["splits"].get("train") or {}).get("fingerprint")
-    unknown = False
-    for split in ("validation", "test"):
-        here = (shared["splits"].get(split) or {}).get("fingerprint")
-        there = (own["splits"].get(split) or {}).get("fingerprint")
-        if here is None or here == there:
+    known: dict[str, set[bytes]] = {}
+    unknown = []
+    for member in members:
+        own = None if member.run_dir is None else read_data_summary(member.run_dir)
+        if own is None or member.run_dir is None:
+            unknown.append(member.name)
             continue
-        # With the same images in all, or with a carved split, what is set apart here was learned from there.
-        carved = "of train" in (shared["splits"][split].get("from") or "")
-        if here == trained or carved:
+        judged = [split for split in ("validation", "test") if split in loaded.splits]
+        other = [split for split in judged if _fingerprint(own, split) != _fingerprint(summary, split)]
+        learned = _training_images(member.run_dir, own, known) if other else set()
+        for split in other:
+            seen = sum(digest in (learned or ()) for digest in texts_of(loaded.splits[split], "digest"))
+            if not seen and (learned is not None or own["source"] != summary["source"]):
+                continue
+            from_them = f"from {seen} of the {len(loaded.splits[split])} {split} images" if seen else "from them"
             raise UserError(
-                f"{name} was trained on other splits than the first member, so that it may have learned from the "
-                f"{split} images: train all members with the same data and --split_seed, or name images that none of "
-                "them has seen with --validation_dir and --test_dir."
+                f"{member.name} was trained on other splits than those that are measured on, and "
+                f"{'has' if seen else 'may have'} learned {from_them}: train all members with the same data and "
+                "--split_seed, or name images that none of them has seen with --validation_dir and --test_dir."
             )
-        unknown = True
-    return [name] if unknown else []
+        if learned is None:
+            unknown.append(member.name)
+    return unknown
+
+
+def _training_images(run_dir: Path, own: dict[str, Any], known: dict[str, set[bytes]]) -> set[bytes] | None:
+    """Digests of the images that a run has learned from; None where they cannot be found again.
+
+    Args:
+        known: those of other runs, by the fingerprint of the split.
+    """
+    fingerprint = _fingerprint(own, "train")
+    # Of a soup the members' own images count, which it does not name.
+    if fingerprint is None or "members" in read_settings(run_dir):
+        return None
+    if fingerprint not in known:
+        try:
+            loaded, _ = load_own_data(str(run_dir), run_dir, {}, split="train")
+        except UserError:  # they lie elsewhere, or have changed: the caller says so
+            return None
+        known[fingerprint] = set(texts_of(loaded.splits["train"], "digest"))
+    return known[fingerprint]
+
+
+def _fingerprint(summary: dict[str, Any], split: str) -> str | None:
+    """Of a split that a ``data.json`` has."""
+    found: str | None = (summary["splits"].get(split) or {}).get("fingerprint")
+    return found
 
 
 def predictions_of(
@@ -199,9 +227,9 @@ def _saved(
     directory = member.directory
     own = read_data_summary(directory) if is_run(directory) else None
     file = directory / "predictions" / f"{split}.parquet"
-    if own is None or not file.is_file() or split not in own["splits"]:
+    if own is None or not file.is_file():
         return None
-    same = own["splits"][split]["fingerprint"] == summary["splits"][split]["fingerprint"]
+    same = _fingerprint(own, split) == _fingerprint(summary, split)
     found = Predictions.load(file)
     rows = {sample_id: row for row, sample_id in enumerate(found.ids)}
     if not same or found.class_names != member.classifier.class_names or set(rows) != set(dataset.ids):
@@ -209,9 +237,11 @@ def _saved(
     order = np.array([rows[sample_id] for sample_id in dataset.ids])
     found = Predictions(found.logits[order], np.asarray(dataset.labels), dataset.ids, found.class_names)
     few = range(min(_PROBE, len(dataset)))
+    values = collator([dataset[index] for index in few])["pixel_values"].to(device)
+    # Before inference mode: weights that are moved inside it can be neither copied nor explained afterwards.
+    model = member.classifier.model.to(device)
     with torch.inference_mode():
-        values = collator([dataset[index] for index in few])["pixel_values"].to(device)
-        now = member.classifier.model.to(device)(pixel_values=values).logits.float().cpu().numpy()
+        now = model(pixel_values=values).logits.float().cpu().numpy()
     # Rounding alone: other batches, another processor.
     return found if np.allclose(now, found.logits[: len(few)], rtol=1e-2, atol=1e-2) else None
 

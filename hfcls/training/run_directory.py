@@ -121,17 +121,19 @@ def _holds_nothing_trained(path: Path) -> bool:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turns a full disk, a quota or a file size limit, as each library words it, into a `UserError`."""
+def writing(path: Path, *, then: str = "go on with --resume_from_checkpoint auto") -> Iterator[None]:
+    """Turns a full disk, a quota or a file size limit, as each library words it, into a `UserError`.
+
+    Args:
+        then: what to do once there is room.
+    """
     try:
         yield
     except Exception as error:
         reason = _disk_reason(error)
         if reason is None:
             raise
-        raise UserError(
-            f"{path} cannot be written ({reason}): make room, then go on with --resume_from_checkpoint auto."
-        ) from None
+        raise UserError(f"{path} cannot be written ({reason}): make room, then {then}.") from None
 
 
 def _disk_reason(error: Exception) -> str | None:

@@ -1,5 +1,6 @@
 """`hfcls ensemble` through its door: what comes out is a run, measured beside its members, on images none has seen."""
 
+import errno
 import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -14,6 +15,7 @@ from hfcls.commands.train import train
 from hfcls.evaluation.members import measure_disagreement
 from hfcls.metrics import compute_values
 from hfcls.structures import Predictions
+from hfcls.training import combining
 from hfcls.training.snapshots import snapshot_steps
 from tests.conftest import write_images
 
@@ -129,13 +131,13 @@ def test_members_that_saw_the_images_are_refused(photos: Path, runs: list[Path],
     to = ["--output_dir", str(tmp_path / "no"), "--use_cpu"]
     assert main(["ensemble", str(runs[0]), str(other), *to]) == 2
     said = capsys.readouterr().err
-    assert "other was trained on other splits" in said and "--split_seed" in said
-    # Images that nobody knows are taken on trust, and those that someone has learned from are not.
+    assert "other was trained on other splits" in said and "validation images" in said and "--split_seed" in said
+    # Of images that come from elsewhere it is found out that nobody has learned from them.
     fresh = write_images(tmp_path / "fresh", dict.fromkeys(("blue", "green", "red"), 10), seed=9)
     assert (
         main(["ensemble", str(runs[0]), str(other), "--validation_dir", str(fresh), "--test_dir", str(fresh), *to]) == 0
     )
-    assert "taken on trust" in capsys.readouterr().out
+    assert "taken on trust" not in capsys.readouterr().out
     for arguments, words in (
         ([str(runs[0])], "alone makes no ensemble"),
         ([str(runs[0]), str(runs[0])], "named twice"),
@@ -146,6 +148,48 @@ def test_members_that_saw_the_images_are_refused(photos: Path, runs: list[Path],
         assert main(["ensemble", *arguments, "--output_dir", str(tmp_path / "never"), "--use_cpu"]) == 2
         assert words in capsys.readouterr().err
     assert not (tmp_path / "never").exists()
+
+
+def test_a_member_that_learned_from_a_given_validation_split_is_refused(tmp_path: Path, capsys):
+    """As a run that was trained anew on train and validation, or a fold of a cross-validation, has."""
+    photos = tmp_path / "photos"
+    for seed, split in enumerate(("train", "validation", "test")):
+        write_images(photos / split, dict.fromkeys(("blue", "green", "red"), 12), seed=seed)
+    ids = [f"{path.relative_to(photos)}" for path in sorted(photos.glob("*/*/*.png"))]
+    rows = [f"{name},{name.split('/')[0].replace('validation', 'train')}" for name in ids]
+    (tmp_path / "list.csv").write_text("\n".join(["id,split", *rows]))
+    asked = {"architecture": "simple_cnn", "image_size": 32, "max_steps": 2, "validation_fraction": None}
+    clean = made(photos, tmp_path / "clean", **asked)
+    listed = {**asked, "samples": str(tmp_path / "list.csv"), "validation_fraction": 0.0}
+    refit = made(photos, tmp_path / "refit", **listed)
+    to = ["--output_dir", str(tmp_path / "no"), "--use_cpu"]
+    assert main(["ensemble", str(clean), str(refit), "--method", "weighted", *to]) == 2
+    assert "refit was trained on other splits" in (said := capsys.readouterr().err)
+    assert "has learned from 36 of the 36 validation images" in said
+    # On the test images that neither knows both may be judged; so they may where labels of these are mended.
+    (tmp_path / "mended.csv").write_text(f"id,new_label\n{next(i for i in ids if i.startswith('test/blue'))},red\n")
+    mended = ["--relabel", str(tmp_path / "mended.csv")]
+    assert main(["ensemble", str(refit), str(clean), *mended, *to]) == 0
+    assert "taken on trust" not in capsys.readouterr().out
+    # Who cannot be asked is not trusted with its own data.
+    (tmp_path / "list.csv").unlink()
+    assert main(["ensemble", str(clean), str(refit), "--method", "weighted", *to[2:], "--output_dir", "no"]) == 2
+    assert "refit was trained on other splits" in (said := capsys.readouterr().err) and "may have learned" in said
+
+
+def test_what_a_full_disk_leaves_may_be_overwritten(runs: list[Path], tmp_path: Path, monkeypatch, capsys):
+    asked = ["ensemble", *map(str, runs[:2]), "--output_dir", str(tmp_path / "half"), "--use_cpu"]
+
+    def full(*_args):
+        raise OSError(errno.ENOSPC, "no space")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(combining, "save_classifier", full)
+        assert main(asked) == 2
+    assert (tmp_path / "half" / "predictions" / "test.parquet").is_file()
+    said = capsys.readouterr().err
+    assert "--overwrite_output_dir" in said and "--resume_from_checkpoint" not in said
+    assert main([*asked, "--overwrite_output_dir"]) == 0
 
 
 def test_disagreement_by_hand():

@@ -1,6 +1,8 @@
 """Which members count, and how much: against the general optimizer, a search of all choices, and sums by hand."""
 
 import itertools
+from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -106,6 +108,11 @@ def test_a_soup_is_the_mean_of_the_weights_with_statistics_of_its_own():
     turned = build_classifier("cifar_resnet20", class_names=names[::-1], image_size=16)
     with pytest.raises(UserError, match="another order"):
         check_ingredients([members[0], turned], ["one", "turned"])
+    shifted = deepcopy(members[1].image_processor)
+    shifted.image_mean = [0.1, 0.2, 0.3]
+    with pytest.raises(UserError, match="one and shifted normalize images by another mean"):
+        check_ingredients([members[0], replace(members[1], image_processor=shifted)], ["one", "shifted"])
+    assert check_ingredients(members, ["one", "two", "three"]) == ()
 
 
 def test_only_the_statistics_change():

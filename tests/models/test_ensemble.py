@@ -169,14 +169,42 @@ def test_members_that_do_not_go_together_are_refused(members, tmp_path: Path):
     save_classifier(build_ensemble(members[:2]), tmp_path)
     with pytest.raises(UserError, match="train its members"):
         load_classifier(str(tmp_path), image_size=40)
-    config = json.loads((tmp_path / "config.json").read_text())
-    config["members"][0] = {"model_type": "timm_wrapper", "architecture": "hf-hub:alice/other"}
+
+
+def test_a_strangers_config_is_read_with_care(members, tmp_path: Path, monkeypatch):
+    save_classifier(build_ensemble([members[0], members[3]]), tmp_path)
+    kept = json.loads((tmp_path / "config.json").read_text())
+    vit = kept["members"][1]
+
+    def load(**changes) -> Classifier:
+        (tmp_path / "config.json").write_text(json.dumps({**kept, **changes}))
+        return load_classifier(str(tmp_path))
+
     for settings, words in (
-        (config["members"][0], "expected the name of a network"),
+        ({"model_type": "timm_wrapper", "architecture": "hf-hub:alice/other"}, "expected the name of a network"),
+        ({"model_type": "timm_wrapper", "architecture": 5}, "cannot be built"),
+        ({"model_type": "timm_wrapper", "architecture": "resnet18", "model_args": 5}, "cannot be built"),
         ({"model_type": "hfcls_simple_cnn", "auto_map": {}}, "Python code of its own"),
+        ({"model_type": "hfcls_lenet5", "use_return_dict": 1}, "cannot be built"),
+        ({**vit, "hidden_size": "x"}, "cannot be built"),
+        ({"model_type": "no_such"}, "cannot be built"),
         ({}, "without a model_type"),
     ):
-        config["members"][0] = settings
-        (tmp_path / "config.json").write_text(json.dumps(config))
         with pytest.raises(UserError, match=words):
-            load_classifier(str(tmp_path))
+            load(members=[kept["members"][0], settings])
+    for changes in (
+        {"member_orders": [None, [0, 1, 2, 3, 4, 5, 5]]},
+        {"member_orders": [None]},
+        {"member_inputs": [None, {"scale": [1, 1, 1]}]},
+        {"member_inputs": {"scale": 1}},
+        {"member_weights": [0.5, "x"]},
+        {"member_weights": [1, 0]},
+        {"logit_scale": [1] * 7},
+    ):
+        with pytest.raises(UserError, match=r"config\.json"):
+            load(**changes)
+    asked = []
+    monkeypatch.setattr("transformers.modeling_utils.lazy_import_flash_attention", lambda *a, **_: asked.append(a))
+    for key in ("attn_implementation", "_attn_implementation", "experts_implementation"):
+        load(members=[kept["members"][0], {**vit, key: "kernels-community/vit"}], **{key: "kernels-community/vit"})
+    assert not asked
