@@ -44,15 +44,6 @@ def weights_digest(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def weights_digest(model: torch.nn.Module) -> str:
-    """Of the weights alone, the same on every machine and before and after they are saved."""
-    digest = blake2b(digest_size=16)
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
-
-
 def image_digests(data: Dataset) -> list[str]:
     """Of each image of a split, as `hfcls.uncertainty.trust.Trust.images` has them."""
     return [digest.hex()[:DIGITS] for digest in texts_of(data, "digest")]
