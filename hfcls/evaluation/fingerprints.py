@@ -40,7 +40,7 @@ def classifier_digest(classifier: Any) -> str:
 def weights_digest(model: nn.Module) -> str:
     """Of the weights alone, which are the same as soon as they are trained and after they were saved."""
     digest = blake2b(digest_size=16)
-    _add_tensors(digest, model.state_dict())
+    _add_tensors(digest, dict(sorted(model.state_dict().items())))
     return digest.hexdigest()
 
 
