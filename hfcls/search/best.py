@@ -104,8 +104,13 @@ def _read_kept(run_dir: Path) -> dict[str, Any]:
 
 
 def _put(aside: Path, place: Path) -> None:
-    shutil.rmtree(place, ignore_errors=True)
+    """Renames, so that a kill in between leaves no half of a run under its name."""
+    gone = place.with_name(f".{BEST}-replaced")
+    shutil.rmtree(gone, ignore_errors=True)
+    if place.exists():
+        place.rename(gone)
     aside.rename(place)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def _refit(plan: Plan, best: Any, run_dir: Path, say: Callable[[str], None]) -> str:
