@@ -219,9 +219,12 @@ def test_a_killed_suite_goes_on_and_ends_the_same(plain: Path, strangers: Path, 
     assert again == ["strangers", "features"]
 
 
-def test_predictions_of_other_weights_or_that_were_changed_are_made_anew(plain: Path, tmp_path: Path, capsys):
+def test_predictions_of_other_weights_or_that_were_changed_are_made_anew(
+    plain: Path, photos: Path, tmp_path: Path, capsys
+):
     shutil.copytree(plain, tmp_path / "run")
-    asked = ["evaluate", str(tmp_path / "run"), "--suite", "quick", "--use_cpu", "--output_dir", str(tmp_path / "out")]
+    asked = ["evaluate", str(tmp_path / "run"), "--test_dir", str(photos), "--suite", "quick", "--use_cpu"]
+    asked += ["--output_dir", str(tmp_path / "out")]
     for change in (None, "predictions", "weights"):
         if change == "predictions":
             file = tmp_path / "out" / "predictions" / "test.parquet"

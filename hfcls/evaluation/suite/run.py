@@ -46,7 +46,7 @@ def run_suite(
     if min(len(subject.fitting), len(subject.fresh)) < FEWEST:
         raise UserError(
             f"--suite: {len(subject.predictions)} images are too few: {FEWEST} or more to fit on and as many to "
-            "measure on are wanted."
+            "measure on are wanted (a run's validation split is fitted on where it is of these very weights)."
         )
     found: dict[str, dict[str, Any]] = {}
     bar = tqdm(SUITES[name], desc="Suite", unit="step", disable=subject.quiet or None, leave=False)
