@@ -23,6 +23,8 @@ _WORDS = {
     "data.json": ("source", "stream.source", "splits.*.from", "dropped.*.reason", "notices.*"),
     "ensemble.json": ("source",),
 }
+# By file: what is for this machine alone. Digests of images would tell who has one that it was among them.
+_KEPT_HERE = {"calibration.json": ("images",)}
 
 
 def redact(name: str, content: bytes, places: Places) -> bytes:
@@ -47,11 +49,13 @@ def redact(name: str, content: bytes, places: Places) -> bytes:
             return content
         header = "".join(itertools.takewhile(lambda line: line.startswith("#"), text.splitlines(keepends=True)))
         return (header + dump_yaml(settings)).encode()
-    if name not in _PATHS:
+    if name not in _PATHS and name not in _KEPT_HERE:
         return content
     value = json.loads(content)
     before = json.dumps(value)
-    _change(value, _PATHS[name], places.shorten)
+    for key in _KEPT_HERE.get(name, ()):
+        value.pop(key, None)
+    _change(value, _PATHS.get(name, ()), places.shorten)
     _change(value, _WORDS.get(name, ()), places.hide)
     return content if before == json.dumps(value) else f"{json.dumps(value, indent=2, ensure_ascii=False)}\n".encode()
 

@@ -55,7 +55,7 @@ def run(tmp_path: Path) -> Path:
     (root / "simple_cnn.py").write_text("X = 1\n")
     (root / "data.json").write_text(json.dumps({"source": str(photos), "dropped": [{"id": "/media/card/a b/1.png"}]}))
     (root / "metrics.json").write_text('{"accuracy": 0.5}')
-    (root / "calibration.json").write_text('{"n": 100}')
+    (root / "calibration.json").write_text('{"n": 100, "images": "0123456789ab"}')
     state = {"best_model_checkpoint": f"{root}/checkpoint-7", "of": "images/second"}
     (root / "trainer_state.json").write_text(json.dumps(state))
     table = pa.table(
@@ -97,6 +97,7 @@ def test_places_are_shortened(run: Path):
     }
     assert files["config.json"] == (run / "config.json").read_bytes()
     assert files["README.md"] == Card().text.encode()
+    assert json.loads(files["calibration.json"]) == {"n": 100}  # which images they were is for this machine alone
     assert table.column("id").to_pylist() == ["photos/cats/1.png", "one/2.png", "two/2.png", "dogs/3.png"]
     assert table.schema.metadata[b"class_names"] == b'["a"]'
 
