@@ -140,11 +140,12 @@ def _headline(source: str, pool: Any, folds: list[Any], arguments: CrossvalArgum
 
     done = sum(is_done(fold.run_dir) for fold in folds)
     groups = f" in {len(set(pool.groups)):,} groups" if pool.groups else ""
+    again = f", dealt out {arguments.repeats} times" if arguments.repeats > 1 else ""
     side = f", {arguments.processes} side by side" if arguments.processes > 1 else ""
     lines = [
         f"data      {source}: {len(pool.ids):,} images{groups}, {len(pool.class_names)} classes",
         *([f"          left out: {pool.left_out}"] if pool.left_out else []),
-        f"folds     {arguments.folds}, dealt out {arguments.repeats} times: {len(folds)} trainings{side}",
+        f"folds     {arguments.folds}{again}: {len(folds)} trainings{side}",
         *([f"resumed   {done} of {len(folds)} trainings are done"] if begun else []),
     ]
     return "\n".join(lines)

@@ -257,6 +257,10 @@ def _write(case: _Case, content: dict[str, Any], flat: dict[str, Any], *, featur
     )
     report = write_report() if anew or not arguments.suite else output / "report" / "index.html"
     print(f"\n{arguments.split:<10}  {headline_text(measured)}{trust_text(measured)}")
+    if arguments.calibrate:
+        print(f"learned     {case.directory / 'calibration.json'}, from these images; predict and demo go by it")
+    if arguments.folded_dir:
+        print(f"folded      {arguments.folded_dir}: a copy whose own probabilities are calibrated")
     print(f"\nresults     {output}\nreport      {report}", flush=True)
     if arguments.suite:
         page, told = _suite(case, predictions, features)

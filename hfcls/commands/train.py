@@ -149,11 +149,26 @@ def _results_text(measured: dict[str, Any], run_dir: Path, report: Path | None, 
             f"run         {run_dir}",
             f"report      {report or 'none: no image was set apart to measure on'}",
             f"card        {card}",
+            *_trust_lines(measured, run_dir),
             f"next        hfcls predict {quote(str(run_dir))} IMAGE ...",
             f"            hfcls evaluate {quote(str(run_dir))} --test_dir FOLDER",
             f"            hfcls push {quote(str(run_dir))} --repo_id USER/NAME --dry_run",
         ]
     )
+
+
+def _trust_lines(measured: dict[str, Any], run_dir: Path) -> list[str]:
+    """Whether the run knows how far its answers can be trusted."""
+    from hfcls.evaluation.trusting import FEWEST
+    from hfcls.uncertainty.trust import CALIBRATION
+
+    if "validation" not in measured:
+        return []
+    n = measured["validation"]["n"]
+    if (run_dir / CALIBRATION).is_file():
+        return [f"trust       learned from {n:,} validation images: {run_dir / CALIBRATION}"]
+    few = f"{n} validation images, {FEWEST} are needed: --validation_fraction sets more apart"
+    return [f"trust       not learned: {few if n < FEWEST else 'some outputs of the network are not numbers'}"]
 
 
 def _is_first_process() -> bool:

@@ -72,11 +72,13 @@ def summary_lines(content: dict[str, Any]) -> list[str]:
     weights = ", ".join(f"{member['name']} {member['weight']:.3g}" for member in content["members"] if member["weight"])
     left = sum(member["weight"] == 0 for member in content["members"])
     cost = content["cost"]
+    # Of one network the times differ by chance alone.
+    ratio = f": {cost['latency_ratio']:.1f} times a member's" if cost["passes"] > 1 else ", as a member has it"
     lines.append(f"weights     {weights}{f'; {left} left out' if left else ''}")
     lines.append(
         f"cost        {cost['passes']} forward pass{'' if cost['passes'] == 1 else 'es'}, {cost['parameters']:,} "
-        f"parameters, {cost['macs'] / 1e6:,.1f} million MACs, {cost['latency_ms']:.1f} ms an image: "
-        f"{cost['latency_ratio']:.1f} times a member's"
+        f"parameters, {cost['macs'] / 1e6:,.1f} million MACs, {cost['latency_ms']:.1f} ms an image"
+        f"{ratio}"
     )
     return lines
 

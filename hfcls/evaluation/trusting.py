@@ -138,7 +138,8 @@ def learn_trust(
     if len(predictions.known) < FEWEST:
         raise UserError(
             f"{len(predictions.known)} images with known classes are too few to learn from how far answers can be "
-            f"trusted: expected {FEWEST} or more."
+            f"trusted: expected {FEWEST} or more. Give others that the model has not seen, with --split test "
+            "--test_dir, or train with a larger --validation_fraction."
         )
     counts = np.bincount(predictions.known.labels, minlength=len(predictions.class_names))
     if scaling == "vector" and counts.min() < FEWEST_OF_A_CLASS:

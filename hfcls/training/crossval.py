@@ -228,9 +228,13 @@ def train_folds(folds: Sequence[Fold], *, processes: int, done: Callable[[Fold, 
         UserError: bad input; see the message.
         KeyboardInterrupt: Ctrl-C; all is saved.
     """
-    jobs = [fold.values for fold in folds]
+    for fold in folds:
+        if is_done(fold.run_dir):
+            done(fold, train_fold(fold.values))
+    left = [fold for fold in folds if not is_done(fold.run_dir)]
+    jobs = [fold.values for fold in left]
     for number, seconds in work_side_by_side(train_fold, jobs, processes=processes, threads=torch.get_num_threads()):
-        done(folds[number], seconds)
+        done(left[number], seconds)
 
 
 def fold_figures(fold: Fold) -> dict[str, Any]:

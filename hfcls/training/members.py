@@ -18,6 +18,7 @@ from hfcls.data.pixel_cache import contents_of
 from hfcls.data.reading import texts_of
 from hfcls.data.transforms import Preprocessing
 from hfcls.errors import UserError
+from hfcls.evaluation.fingerprints import weights_digest
 from hfcls.evaluation.predict import predict
 from hfcls.models import Classifier, load_classifier
 from hfcls.pull import local_model
@@ -96,13 +97,18 @@ def find_members(
         raise UserError(f"{twice[0]} is named twice: name each member once, and let `--method weighted` weigh them.")
     if len(names) < 2:
         raise UserError(f"{names[0]} alone makes no ensemble: name two members or more.")
-    found = []
+    found: list[Member] = []
+    seen: dict[str, str] = {}
     for name, shown in zip(names, _short(names), strict=True):
         directory = local_model(name, allow_pickle=allow_pickle)
         classifier = load_classifier(
             name, directory=directory, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle
         )
         classifier.model.eval()
+        digest = weights_digest(classifier.model)
+        if digest in seen:
+            raise UserError(f"{seen[digest]} and {name} have the same weights: one of them is enough.")
+        seen[digest] = name
         found.append(Member(shown, directory, _run_of(directory), classifier))
     return found
 

@@ -45,8 +45,9 @@ def run_suite(
         raise UserError("--suite: some of the model's outputs are not numbers.")
     if min(len(subject.fitting), len(subject.fresh)) < FEWEST:
         raise UserError(
-            f"--suite: {len(subject.predictions)} images are too few: {FEWEST} or more to fit on and as many to "
-            "measure on are wanted (a run's validation split is fitted on where it is of these very weights)."
+            f"--suite: {len(subject.fitting)} images to fit on and {len(subject.fresh)} to measure on are too few: "
+            f"expected {FEWEST} or more of each. Name more images with --test_dir, or train with a larger "
+            "--validation_fraction (a run's validation split is fitted on where it is of these very weights)."
         )
     found: dict[str, dict[str, Any]] = {}
     bar = tqdm(SUITES[name], desc="Suite", unit="step", disable=subject.quiet or None, leave=False)

@@ -15,7 +15,7 @@ from hfcls.errors import UserError
 from hfcls.evaluation.fingerprints import classifier_digest, dataset_digest
 from hfcls.evaluation.reuse import unseen_predictions
 from hfcls.evaluation.suite.run import SEEN, run_suite
-from hfcls.evaluation.suite.stranger_sets import drawn_rows, made_strangers, named_strangers
+from hfcls.evaluation.suite.stranger_sets import drawn_rows, made_strangers, named_strangers, place_of
 from hfcls.evaluation.suite.subject import FEWEST, Subject, TrainImages
 from hfcls.models import Classifier
 from hfcls.structures import Predictions
@@ -34,6 +34,13 @@ def check_suite(arguments: EvaluateArguments, *, processes: int) -> None:
     """
     if arguments.strangers is not None and not arguments.suite:
         raise UserError("--strangers would have no effect without --suite.")
+    for place in arguments.strangers or ():
+        path = place_of(place)[1]
+        if not Path(path).exists():
+            raise UserError(
+                f"--strangers {place}: {path} does not exist: expected an image, a folder, a zip or tar, a table or a "
+                "data set, with near= or far= before it where that is to be told."
+            )
     if arguments.suite and arguments.tta != "none":
         raise UserError("--suite is for the model's own answers, and has views of its own: leave --tta out.")
     if arguments.suite and processes > 1:

@@ -47,6 +47,12 @@ class StrangerSet:
     record: str
 
 
+def place_of(place: str) -> tuple[str, str]:
+    """How strange images are (empty where it is not said), and their path."""
+    kind, _, path = place.partition("=")
+    return (kind, path) if kind in _HOW else ("", place)
+
+
 def named_strangers(places: list[str], preprocessing: Preprocessing, *, batch_size: int) -> list[StrangerSet]:
     """The user's own sets, of larger ones 10,000 images, drawn by content; those that cannot be read are left out.
 
@@ -58,8 +64,7 @@ def named_strangers(places: list[str], preprocessing: Preprocessing, *, batch_si
     """
     found: list[StrangerSet] = []
     for place in places:
-        kind, _, path = place.partition("=")
-        kind, path = (kind, path) if kind in _HOW else ("", place)
+        kind, path = place_of(place)
         images = load_images([path], DataArguments())
         data = _some(images.data).cast_column("image", Image(decode=False))
         # Many files are called test.parquet.
