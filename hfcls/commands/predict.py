@@ -229,8 +229,8 @@ def _trust(directory: Path, classifier: Any, arguments: PredictArguments) -> tup
     if trust is None:
         raise UserError(
             "--abstain_at_risk needs what was learned about the model's answers, calibration.json beside its weights: "
-            f"`hfcls evaluate {directory} --split validation --calibrate temperature` writes it for a run with 20 or more "
-            "validation images; for any model `--split test --test_dir FOLDER` stands in the place of `--split validation`."
+            f"`hfcls evaluate {directory} --split validation --calibrate temperature` writes it for a run with 20 or "
+            "more validation images; for any model, `--split test --test_dir FOLDER` goes where `--split validation` is."
         )
     abstention, told = choose_abstention_of(trust, arguments.abstain_at_risk)
     _note(told)
