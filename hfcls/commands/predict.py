@@ -230,7 +230,7 @@ def _trust(directory: Path, classifier: Any, arguments: PredictArguments) -> tup
         raise UserError(
             "--abstain_at_risk needs what was learned about the model's answers, calibration.json beside its weights: "
             f"`hfcls evaluate {directory} --split validation --calibrate temperature` writes it for a run with 20 or "
-            "more validation images; for any model, `--split test --test_dir FOLDER` goes where `--split validation` is."
+            "more validation images; any model: `--split test --test_dir FOLDER` goes where `--split validation` is."
         )
     abstention, told = choose_abstention_of(trust, arguments.abstain_at_risk)
     _note(told)
