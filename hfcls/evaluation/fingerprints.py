@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from datasets import Dataset
 from PIL import Image
-from torch import Tensor, nn
 
 from hfcls.data.cells import named_files
 from hfcls.data.images import Images
 from hfcls.data.reading import texts_of
 from hfcls.data.transforms import Preprocessing
+from hfcls.models.digest import add_tensors
 from hfcls.uncertainty.trust import DIGITS
 
 _IDS_AT_A_TIME = 10_000
@@ -33,14 +32,7 @@ def classifier_digest(classifier: Any) -> str:
     preprocessing = Preprocessing(classifier.image_processor)
     noise = np.random.default_rng(0).integers(0, 256, (61, 97, 3), dtype=np.uint8)
     tensors = {"": preprocessing.normalize(preprocessing.pixels(Image.fromarray(noise))[None])}
-    _add_tensors(digest, tensors | classifier.model.state_dict())
-    return digest.hexdigest()
-
-
-def weights_digest(model: nn.Module) -> str:
-    """Of the weights alone, which are the same as soon as they are trained and after they were saved."""
-    digest = blake2b(digest_size=16)
-    _add_tensors(digest, dict(sorted(model.state_dict().items())))
+    add_tensors(digest, tensors | classifier.model.state_dict())
     return digest.hexdigest()
 
 
@@ -86,9 +78,3 @@ def sources_digest(images: Images) -> str:
             digest.update(b"not there\0")
     digest.update("\0".join(images.fingerprints).encode())
     return digest.hexdigest()
-
-
-def _add_tensors(digest: Any, tensors: dict[str, Tensor]) -> None:
-    for name, tensor in tensors.items():
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from hfcls.evaluation.fingerprints import classifier_digest, dataset_digest, file_digest, weights_digest
+from hfcls.evaluation.fingerprints import classifier_digest, dataset_digest, file_digest
 from hfcls.files import write_json
+from hfcls.models.digest import weights_digest
 from hfcls.structures import Predictions
 
 # Of the figures: one more whenever one of them is computed in another way, so that none is taken from before.

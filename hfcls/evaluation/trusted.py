@@ -8,8 +8,8 @@ import numpy as np
 
 from hfcls.download import note
 from hfcls.errors import UserError
-from hfcls.evaluation.fingerprints import weights_digest
 from hfcls.metrics.samples import Samples
+from hfcls.models.digest import weights_digest
 from hfcls.structures import Predictions
 from hfcls.uncertainty.calibration import measure_calibration
 from hfcls.uncertainty.conformal import measure_sets

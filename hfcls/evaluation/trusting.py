@@ -15,9 +15,10 @@ from hfcls.arguments import EvaluateArguments
 from hfcls.data.transforms import Preprocessing
 from hfcls.errors import UserError
 from hfcls.evaluation.comparing import measure_groups
-from hfcls.evaluation.fingerprints import image_digests, weights_digest
+from hfcls.evaluation.fingerprints import image_digests
 from hfcls.evaluation.trusted import measure_trust, trust_of
 from hfcls.models import Classifier, save_classifier
+from hfcls.models.digest import weights_digest
 from hfcls.models.folding import fold_scaling
 from hfcls.structures import Predictions
 from hfcls.uncertainty.learning import fit_trust

@@ -18,9 +18,9 @@ from hfcls.data.pixel_cache import contents_of
 from hfcls.data.reading import texts_of
 from hfcls.data.transforms import Preprocessing
 from hfcls.errors import UserError
-from hfcls.evaluation.fingerprints import weights_digest
 from hfcls.evaluation.predict import predict
 from hfcls.models import Classifier, load_classifier
+from hfcls.models.digest import weights_digest
 from hfcls.pull import local_model
 from hfcls.structures import Predictions
 from hfcls.training.checkpoints import checkpoint_step, list_checkpoints

@@ -7,10 +7,10 @@ import numpy as np
 from hfcls.evaluation.suite.spotting import measure_strangers
 from hfcls.evaluation.suite.subject import Subject
 from hfcls.metrics.wilson import wilson_interval
-from hfcls.uncertainty.detection import threshold_95
+from hfcls.uncertainty.conformal import quantile_of_one_more
 from hfcls.uncertainty.scaling import fit_temperature
 from hfcls.uncertainty.strangers import DETECTORS, Known, Seen, tells_energy
-from hfcls.uncertainty.trust import STRANGENESS, STRANGENESS_OF_PROBABILITIES
+from hfcls.uncertainty.trust import KNOWN_SHARE, STRANGENESS, STRANGENESS_OF_PROBABILITIES
 
 
 def run(subject: Subject) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def _as_predict(subject: Subject, known: Known, score: str) -> dict[str, Any]:
     def strangeness(logits: np.ndarray) -> np.ndarray:
         return detector.score(Seen(scaling.apply(logits)))
 
-    threshold = threshold_95(strangeness(subject.fitting.logits))
+    threshold = quantile_of_one_more(strangeness(subject.fitting.logits), KNOWN_SHARE)
 
     def strange(logits: np.ndarray) -> dict[str, Any]:
         n, count = len(logits), int((strangeness(logits) > threshold).sum())
