@@ -70,6 +70,10 @@ class DataArguments:
     )
 
 
+# Those that name data, in the order in which a command takes its name from them.
+DATA_FLAGS = ("test_dir", "dataset_name", "validation_dir", "train_dir")
+
+
 @dataclass(frozen=True)
 class ModelArguments:
     """What is trained, and from which weights."""

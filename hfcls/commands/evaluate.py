@@ -1,10 +1,9 @@
 """``hfcls evaluate``: a model and labelled data in; predictions, figures and a report out."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hfcls.arguments import DataArguments, EvaluateArguments, only
+from hfcls.arguments import DataArguments, EvaluateArguments
 from hfcls.errors import UserError
 from hfcls.parsing import Parser, flags_of
 
@@ -22,9 +21,6 @@ examples:
   hfcls evaluate runs/first runs/second --test_dir new_photos
   hfcls evaluate google/vit-base-patch16-224 --dataset_name photos --split validation
   hfcls evaluate user/name@revision"""
-
-
-_DATA_FLAGS = ("test_dir", "dataset_name", "validation_dir", "train_dir")
 
 
 def build_parser() -> Parser:
@@ -61,15 +57,19 @@ def evaluate(values: dict[str, Any]) -> dict[str, Any]:
     return _evaluate(str(models[0]), values)[1]
 
 
-def _evaluate(name: str, values: dict[str, Any]) -> "tuple[_Case, dict[str, Any]]":
-    """One model: what was evaluated, and what ``metrics.json`` holds.
+def _evaluate(name: str, values: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """One model.
+
+    Returns:
+        What was evaluated (a `hfcls.training.evaluation_case.Case`), and what ``metrics.json`` holds.
 
     Raises:
         UserError: bad input; see the message.
     """
     from hfcls.evaluation.reuse import earlier_evaluation, keep_making
+    from hfcls.training.evaluation_case import prepare_case
 
-    case = _prepare(name, values)
+    case = prepare_case(name, build_parser().check({key: value for key, value in values.items() if key != "model"}))
     if case.accelerator.is_main_process:
         for notice in (*case.loaded.notices, *case.classifier.notices):
             print(f"note: {notice}", flush=True)
@@ -87,7 +87,7 @@ def _evaluate(name: str, values: dict[str, Any]) -> "tuple[_Case, dict[str, Any]
     return case, content
 
 
-def _making(case: "_Case") -> dict[str, Any] | None:
+def _making(case: Any) -> dict[str, Any] | None:
     """What the predictions hang on, where a suite is to go on that may have been killed; see `earlier_evaluation`."""
     from hfcls.evaluation.reuse import describe_making
 
@@ -102,7 +102,7 @@ def _making(case: "_Case") -> dict[str, Any] | None:
     )
 
 
-def _measure(case: "_Case") -> tuple[dict[str, Any], dict[str, Any], Any]:
+def _measure(case: Any) -> tuple[dict[str, Any], dict[str, Any], Any]:
     """One pass over the split: what ``metrics.json`` will hold, flat figures, and features if a suite wants them."""
     from hfcls.evaluation.measure import measure_split
     from hfcls.evaluation.speed import measure_speed
@@ -133,88 +133,7 @@ def _measure(case: "_Case") -> tuple[dict[str, Any], dict[str, Any], Any]:
     return content, flat, kept.features
 
 
-@dataclass(frozen=True)
-class _Case:
-    """What is evaluated: a model, a split in its order of classes, and where the results go.
-
-    Attributes:
-        parts: of each sample the value in the column that ``--by`` names.
-    """
-
-    name: str
-    directory: Path
-    output: Path
-    arguments: EvaluateArguments
-    accelerator: Any
-    loaded: Any
-    summary: dict[str, Any]
-    classifier: Any
-    preprocessing: Any
-    collator: Any
-    data: Any
-    dataset: Any
-    parts: Any
-
-    @property
-    def prefix(self) -> str:
-        """Of flat figures, as Trainer has it."""
-        return "eval" if self.arguments.split == "validation" else self.arguments.split
-
-
-def _prepare(name: str, values: dict[str, Any]) -> _Case:
-    """Checks the flags, loads data and model.
-
-    Raises:
-        UserError: bad input; see the message.
-    """
-    from accelerate import Accelerator
-
-    from hfcls.data.batches import BatchCollator
-    from hfcls.data.parts import read_parts
-    from hfcls.data.transforms import Preprocessing
-    from hfcls.evaluation.suite.start import check_suite
-    from hfcls.evaluation.trusting import check_calibrating, check_known_trust, fingerprint_of
-    from hfcls.models import load_classifier
-    from hfcls.pages.standalone import check_formats
-    from hfcls.pull import local_model
-
-    values = build_parser().check({key: value for key, value in values.items() if key != "model"})
-    arguments = only(EvaluateArguments, values)
-    check_formats(arguments.figures)
-    output = _output(name, values, arguments)
-    directory = local_model(name, allow_pickle=arguments.allow_pickle)
-    check_calibrating(name, arguments)
-    accelerator = Accelerator(cpu=arguments.use_cpu)
-    check_suite(arguments, processes=accelerator.num_processes)
-    loaded, summary, named = _data(name, directory, values, arguments.split)
-    classifier = load_classifier(
-        name,
-        directory=directory,
-        trust_remote_code=arguments.trust_remote_code,
-        allow_pickle=arguments.allow_pickle,
-    )
-    check_known_trust(directory, classifier, arguments, data=fingerprint_of(summary, arguments.split))
-    preprocessing = Preprocessing(classifier.image_processor)
-    data = _in_order_of_model(loaded.splits[arguments.split], classifier, name)
-    dataset = _dataset(data, loaded, preprocessing, classifier.class_names)
-    return _Case(
-        name,
-        directory,
-        output,
-        arguments,
-        accelerator,
-        loaded,
-        summary,
-        classifier,
-        preprocessing,
-        BatchCollator(preprocessing),
-        data,
-        dataset,
-        read_parts(named, arguments.by, dataset.ids) if arguments.by else None,
-    )
-
-
-def _write(case: _Case, content: dict[str, Any], flat: dict[str, Any], *, features: Any, anew: bool) -> None:
+def _write(case: Any, content: dict[str, Any], flat: dict[str, Any], *, features: Any, anew: bool) -> None:
     """Figures, report and, if it is asked for, the suite; says where they are.
 
     Args:
@@ -268,14 +187,10 @@ def _write(case: _Case, content: dict[str, Any], flat: dict[str, Any], *, featur
         print(f"\n{told}\n\nsuite       {page}")
 
 
-def _suite(case: _Case, predictions: Any, features: Any) -> tuple[Path, str]:
+def _suite(case: Any, predictions: Any, features: Any) -> tuple[Path, str]:
     """The suite's page, and in a sentence what it says; what needs images that it learned from gets the train split."""
     from hfcls.evaluation.suite.start import evaluate_suite
 
-    train = None if case.arguments.split == "train" else case.loaded.splits.get("train")
-    if train is not None:
-        ordered = _in_order_of_model(train, case.classifier, case.name)
-        train = _dataset(ordered, case.loaded, case.preprocessing, case.classifier.class_names)
     return evaluate_suite(
         case.arguments,
         model=case.name,
@@ -283,7 +198,7 @@ def _suite(case: _Case, predictions: Any, features: Any) -> tuple[Path, str]:
         classifier=case.classifier,
         device=case.accelerator.device,
         dataset=case.dataset,
-        train=train,
+        train=case.train,
         collator=case.collator,
         predictions=predictions,
         features=features,
@@ -304,6 +219,7 @@ def _compare(models: list[str], values: dict[str, Any]) -> dict[str, Any]:
     from hfcls.evaluation.trusting import fingerprint_of
     from hfcls.files import write_json
     from hfcls.structures import Predictions
+    from hfcls.training.evaluation_case import default_comparison
 
     for flag in ("calibrate", "folded_dir"):
         if values.get(flag):
@@ -311,7 +227,7 @@ def _compare(models: list[str], values: dict[str, Any]) -> dict[str, Any]:
     if len(set(models)) < len(models):
         raise UserError("A model is named twice: name each once.")
     flags = {name: value for name, value in values.items() if name != "model"}
-    output = Path(values.get("output_dir") or _default_comparison(models, values))
+    output = Path(values.get("output_dir") or default_comparison(models, values))
     split = flags.get("split", "test")
     predictions, data, contenders, pictures = [], [], [], None
     for number, model in enumerate(models, start=1):
@@ -333,99 +249,3 @@ def _compare(models: list[str], values: dict[str, Any]) -> dict[str, Any]:
     print("\n" + "\n".join(one["sentence"] for one in found))
     print(f"\nresults     {output}\ncomparison  {page}")
     return content
-
-
-def _output(model: str, values: dict[str, Any], arguments: EvaluateArguments) -> Path:
-    """Where the results go.
-
-    Raises:
-        UserError: they would replace a run's own, or a flag is out of range.
-    """
-    if arguments.per_device_eval_batch_size < 1 or arguments.dataloader_num_workers < 0:
-        raise UserError("--per_device_eval_batch_size is a whole number from 1 on, --dataloader_num_workers from 0 on.")
-    output = Path(arguments.output_dir) if arguments.output_dir else _default_output(model, values)
-    if (output / "run.yaml").is_file():
-        raise UserError(f"--output_dir {output} is a run: its own figures would be lost. Choose another place.")
-    return output
-
-
-def _dataset(data: Any, loaded: Any, preprocessing: Any, class_names: tuple[str, ...]) -> Any:
-    """The split in the classifier's size, from the cache where a training has built one."""
-    from hfcls.data.batches import ImageDataset
-    from hfcls.data.pixel_cache import contents_of
-
-    cache = contents_of(loaded.splits, preprocessing).open()
-    dataset = ImageDataset(data, preprocessing, max_pixels=loaded.max_image_pixels, cache=cache)
-    dataset.class_names = class_names
-    return dataset
-
-
-def _data(model: str, directory: Path, values: dict[str, Any], split: str) -> tuple[Any, dict[str, Any], Any]:
-    """The data that the flags name; for a run without any, the run's own, compared with what it was.
-
-    Args:
-        model: as the user named it.
-        directory: where it lies here.
-
-    Returns:
-        The data, what ``data.json`` says of it, and the flags that name it.
-    """
-    from dataclasses import replace
-
-    from datasets import DatasetDict
-
-    from hfcls.data.labelled import load_data
-    from hfcls.training.own_data import load_own_data, own_arguments
-    from hfcls.training.run_directory import SETTINGS
-
-    given = [name for name in _DATA_FLAGS if values.get(name)]
-    own = not given and (directory / SETTINGS).is_file()
-    if not given and not own:
-        raise UserError(f"No data: {model} is no run with splits of its own; give --test_dir or --dataset_name.")
-    if own:
-        named = own_arguments(model, directory, values)
-        loaded, summary = load_own_data(model, directory, values, split=split)
-    else:
-        # Of foreign data nothing is set apart: one split alone is what is to be evaluated, whatever its name.
-        named = only(DataArguments, values)
-        loaded = load_data(named, splits_needed=())
-        if len(loaded.splits) == 1:
-            (data,) = loaded.splits.values()
-            loaded = replace(loaded, splits=DatasetDict({split: data}), origins={split: "given"})
-        summary = loaded.summary()
-    if split not in loaded.splits:
-        raise UserError(f"The data has no {split} split, only {', '.join(loaded.splits)}: choose one with --split.")
-    return loaded, summary, named
-
-
-def _in_order_of_model(data: Any, classifier: Any, name: str) -> Any:
-    """The split with labels as the model numbers them; see `hfcls.data.labels.in_order_of`."""
-    from hfcls.data.labels import in_order_of
-
-    return in_order_of(data, classifier.class_names, name)
-
-
-def _default_comparison(models: list[str], values: dict[str, Any]) -> Path:
-    """Beside the evaluations of the first model, named after all of them and the data."""
-    from hashlib import blake2b
-
-    own = _default_output(models[0], values)
-    others = "\0".join(str(Path(model).resolve()) if Path(model).is_dir() else model for model in models[1:])
-    return own.with_name(f"{own.name}-against-{blake2b(others.encode(), digest_size=3).hexdigest()}")
-
-
-def _default_output(model: str, values: dict[str, Any]) -> Path:
-    """Named after the data and how it is looked at, so that one evaluation does not take another's place."""
-    from hashlib import blake2b
-
-    path = Path(model)
-    base = path if path.is_dir() else Path("runs") / model.replace("/", "--")
-    data = next((values[name] for name in _DATA_FLAGS if values.get(name)), None)
-    tta = values.get("tta", "none")
-    how = "" if tta == "none" else f"-{tta}"
-    how += "-corrected" if values.get("exclude") or values.get("relabel") else ""
-    if data is None:
-        return base / "evaluation" / f"{values.get('split', 'test')}{how}"
-    # Many folders are called test: the whole place tells them apart.
-    place = Path(data).resolve()
-    return base / "evaluation" / f"{place.name}-{blake2b(str(place).encode(), digest_size=3).hexdigest()}{how}"

@@ -50,8 +50,7 @@ def measure_split(
     seconds = time.perf_counter() - start
     if output is not None:
         predictions.save(output / f"{split}.parquet")
-        if split == "validation":
-            keep_origin(output, split, model=model, dataset=dataset)
+        keep_origin(output, split, model=model, dataset=dataset)
     measured = compute_metrics(predictions)
     prefix = "eval" if split == "validation" else split
     flat: dict[str, Any] = {

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -60,7 +61,7 @@ def earlier_evaluation(
 
 
 def keep_origin(output: Path, split: str, *, model: nn.Module, dataset: Any) -> None:
-    """Writes beside the predictions of a split which weights and images they are of; see `unseen_predictions`.
+    """Writes beside the predictions of a split which weights and images they are of; see `same_predictions`.
 
     Args:
         output: the directory of the predictions.
@@ -85,17 +86,50 @@ def unseen_predictions(directory: Path, split: str, *, model: nn.Module, dataset
     Returns:
         None as well where that cannot be told, as of a run that has kept predictions alone.
     """
+    found = _kept(directory, split, model=model)
+    if found is None or dataset.image_keys is None:
+        return None
+    predictions, keys = found
+    return predictions if set(keys).isdisjoint(dataset.image_keys.tolist()) else None
+
+
+def same_predictions(directory: Path, split: str, *, model: nn.Module, dataset: Any) -> Predictions | None:
+    """What a run has kept of a split, if it is of these weights and of the very same images; in the order of `dataset`.
+
+    The labels are those of `dataset`, which may have been mended since.
+
+    Args:
+        directory: of the run.
+        model: with the weights of today.
+        dataset: of the split, with the classes in the order of the logits.
+
+    Returns:
+        None as well where that cannot be told.
+    """
+    found = _kept(directory, split, model=model)
+    if found is None or dataset.image_keys is None:
+        return None
+    predictions, keys = found
+    rows = {sample: row for row, sample in enumerate(zip(predictions.ids, keys, strict=True))}
+    wanted = list(zip(dataset.ids, dataset.image_keys.tolist(), strict=True))
+    if predictions.class_names != dataset.class_names or len(rows) != len(wanted) or not rows.keys() >= set(wanted):
+        return None
+    logits = predictions.logits[[rows[sample] for sample in wanted]]
+    return Predictions(logits, np.asarray(dataset.labels), dataset.ids, predictions.class_names)
+
+
+def _kept(directory: Path, split: str, *, model: nn.Module) -> tuple[Predictions, list[int]] | None:
+    """Predictions of a run with the keys of their images, if they are of these weights and as they were written."""
     place = directory / "predictions"
     try:
         kept = json.loads((place / f"{split}.origin.json").read_text(encoding="utf-8"))
         same = kept["the predictions"] == file_digest(place / f"{split}.parquet")
-        images = {int(key, 16) for key in kept["the images"]}
+        keys = [int(key, 16) for key in kept["the images"]]
     except (OSError, ValueError, KeyError, TypeError):
         return None  # not there, or cut short
-    apart = dataset.image_keys is not None and images.isdisjoint(dataset.image_keys.tolist())
-    if not same or not apart or kept.get("the weights") != weights_digest(model):
+    if not same or kept.get("the weights") != weights_digest(model):
         return None
-    return Predictions.load(place / f"{split}.parquet")
+    return Predictions.load(place / f"{split}.parquet"), keys
 
 
 def _predictions(output: Path, split: str) -> Path:

@@ -12,9 +12,10 @@ from accelerate import Accelerator
 from filelock import FileLock
 
 from hfcls.arguments import TRAIN_ARGUMENTS, DataArguments, only
-from hfcls.data.batches import BatchCollator, ImageDataset
+from hfcls.data.batches import BatchCollator
+from hfcls.data.judged import split_for
 from hfcls.data.labelled import LabelledData, load_data
-from hfcls.data.labels import labels_of, match_names, relabel
+from hfcls.data.labels import labels_of
 from hfcls.data.pictures import Pictures
 from hfcls.data.reading import texts_of
 from hfcls.data.transforms import Preprocessing
@@ -195,10 +196,7 @@ def _measure_test(run_dir: Path) -> dict[str, Any] | None:
     )
     preprocessing = Preprocessing(classifier.image_processor)
     data = loaded.splits["test"]
-    names = match_names(data.features["label"].names, classifier.class_names)
-    data = relabel(data, [-1 if index is None else index for index in names], list(classifier.class_names))
-    dataset = ImageDataset(data, preprocessing, max_pixels=loaded.max_image_pixels)
-    dataset.class_names = classifier.class_names
+    dataset = split_for(str(run_dir), classifier.class_names, data, loaded, preprocessing)
     measured, flat = measure_split(
         classifier.model,
         dataset,

@@ -6,19 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from datasets import Dataset
 
-from hfcls.arguments import DataArguments, only
+from hfcls.arguments import DATA_FLAGS, DataArguments, only
 from hfcls.data.batches import BatchCollator, ImageDataset
+from hfcls.data.judged import split_for
 from hfcls.data.labelled import LabelledData, load_data
-from hfcls.data.labels import in_order_of
-from hfcls.data.pixel_cache import contents_of
 from hfcls.data.reading import texts_of
 from hfcls.data.transforms import Preprocessing
 from hfcls.errors import UserError
 from hfcls.evaluation.predict import predict
+from hfcls.evaluation.reuse import same_predictions
 from hfcls.models import Classifier, load_classifier
 from hfcls.models.digest import weights_digest
 from hfcls.pull import local_model
@@ -27,10 +25,6 @@ from hfcls.training.checkpoints import checkpoint_step, list_checkpoints
 from hfcls.training.own_data import load_own_data, own_arguments
 from hfcls.training.run_directory import is_run, read_data_summary, read_settings
 from hfcls.training.snapshots import snapshots_of
-
-DATA_FLAGS = ("test_dir", "dataset_name", "validation_dir", "train_dir")
-# So many images tell whether saved predictions are those of the weights beside them.
-_PROBE = 8
 
 
 @dataclass(frozen=True)
@@ -52,11 +46,7 @@ class Member:
     def dataset(self, data: Dataset, loaded: LabelledData) -> ImageDataset:
         """A split in the size of this member, with labels as it numbers them; from a cache, where there is one."""
         preprocessing = Preprocessing(self.classifier.image_processor)
-        cache = contents_of(loaded.splits, preprocessing).open()
-        ordered = in_order_of(data, self.classifier.class_names, self.name)
-        dataset = ImageDataset(ordered, preprocessing, max_pixels=loaded.max_image_pixels, cache=cache)
-        dataset.class_names = self.classifier.class_names
-        return dataset
+        return split_for(self.name, self.classifier.class_names, data, loaded, preprocessing)
 
 
 @dataclass(frozen=True)
@@ -211,45 +201,18 @@ def predictions_of(
         The predictions in the member's order of classes, and whether they were saved before.
     """
     dataset = member.dataset(shared.loaded.splits[split], shared.loaded)
-    collator = BatchCollator(Preprocessing(member.classifier.image_processor))
-    saved = _saved(member, split, dataset, collator, shared.summary, settings["accelerator"].device)
+    saved = same_predictions(member.directory, split, model=member.classifier.model, dataset=dataset)
     if saved is not None:
         return saved, True
     found = predict(
         member.classifier.model,
         dataset,
-        collator,
+        BatchCollator(Preprocessing(member.classifier.image_processor)),
         class_names=member.classifier.class_names,
         description=f"{member.name}: {split}",
         **settings,
     )
     return found, False
-
-
-def _saved(
-    member: Member, split: str, dataset: ImageDataset, collator: Any, summary: dict[str, Any], device: torch.device
-) -> Predictions | None:
-    """Predictions that a run has made of the very same images with the very same weights, in this order of images."""
-    directory = member.directory
-    own = read_data_summary(directory) if is_run(directory) else None
-    file = directory / "predictions" / f"{split}.parquet"
-    if own is None or not file.is_file():
-        return None
-    same = _fingerprint(own, split) == _fingerprint(summary, split)
-    found = Predictions.load(file)
-    rows = {sample_id: row for row, sample_id in enumerate(found.ids)}
-    if not same or found.class_names != member.classifier.class_names or set(rows) != set(dataset.ids):
-        return None
-    order = np.array([rows[sample_id] for sample_id in dataset.ids])
-    found = Predictions(found.logits[order], np.asarray(dataset.labels), dataset.ids, found.class_names)
-    few = range(min(_PROBE, len(dataset)))
-    values = collator([dataset[index] for index in few])["pixel_values"].to(device)
-    # Before inference mode: weights that are moved inside it can be neither copied nor explained afterwards.
-    model = member.classifier.model.to(device)
-    with torch.inference_mode():
-        now = model(pixel_values=values).logits.float().cpu().numpy()
-    # Rounding alone: other batches, another processor.
-    return found if np.allclose(now, found.logits[: len(few)], rtol=1e-2, atol=1e-2) else None
 
 
 def _own_checkpoints(name: str) -> list[str]:

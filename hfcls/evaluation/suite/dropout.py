@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from hfcls.errors import UserError
 from hfcls.evaluation.suite.several import gather, measure_answers
@@ -34,16 +33,7 @@ def run(subject: Subject) -> dict[str, Any]:
 
 
 def _votes(subject: Subject) -> Iterator[Votes]:
-    total = -(-len(subject.fresh) // subject.batch_size)
-    bar = tqdm(
-        subject.batches(subject.measured),
-        desc="Passes with dropout",
-        unit="batch",
-        total=total,
-        disable=subject.quiet or None,
-        leave=False,
-    )
-    for batch in bar:
+    for batch in subject.passing("Passes with dropout"):
         values = batch["pixel_values"].to(subject.device)
         with torch.inference_mode():
             members = [subject.classifier.model(pixel_values=values).logits.double() for _ in range(MEMBERS)]

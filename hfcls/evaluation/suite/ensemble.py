@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from hfcls.evaluation.members import measure_disagreement
 from hfcls.evaluation.suite.several import ORDERS, gather, measure_answers
@@ -35,16 +34,7 @@ def run(subject: Subject) -> dict[str, Any]:
 
 def _votes(subject: Subject, model: Ensemble) -> Iterator[np.ndarray]:
     """The members' probabilities, (M, B, K) of each batch."""
-    total = -(-len(subject.fresh) // subject.batch_size)
-    bar = tqdm(
-        subject.batches(subject.measured),
-        desc="Members",
-        unit="batch",
-        total=total,
-        disable=subject.quiet or None,
-        leave=False,
-    )
-    for batch in bar:
+    for batch in subject.passing("Members"):
         with torch.inference_mode():
             votes = model.votes(batch["pixel_values"].to(subject.device))
         yield votes.double().exp().cpu().numpy()

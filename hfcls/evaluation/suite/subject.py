@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from tqdm.auto import tqdm
 
 from hfcls.evaluation.observe import known_of, observe
 from hfcls.evaluation.suite.stranger_sets import StrangerSet
@@ -125,6 +126,18 @@ class Subject:
     def measured(self) -> np.ndarray:
         """Rows of the split that nothing was fitted on."""
         return np.flatnonzero(~self._fits)
+
+    def passing(self, description: str) -> Iterable[Any]:
+        """The batches of `measured`, with a bar."""
+        total = -(-len(self.measured) // self.batch_size)
+        return tqdm(
+            self.batches(self.measured),
+            desc=description,
+            unit="batch",
+            total=total,
+            disable=self.quiet or None,
+            leave=False,
+        )
 
     @property
     def fresh(self) -> Predictions:

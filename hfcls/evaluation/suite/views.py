@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from hfcls.evaluation.suite.several import gather, measure_answers
 from hfcls.evaluation.suite.subject import Subject
@@ -27,17 +26,8 @@ def run(subject: Subject) -> dict[str, Any]:
 
 
 def _votes(subject: Subject, name: str) -> Iterator[Votes]:
-    total = -(-len(subject.fresh) // subject.batch_size)
-    bar = tqdm(
-        subject.batches(subject.measured),
-        desc=f"Views ({name})",
-        unit="batch",
-        total=total,
-        disable=subject.quiet or None,
-        leave=False,
-    )
     model = subject.classifier.model
-    for batch in bar:
+    for batch in subject.passing(f"Views ({name})"):
         views = TEST_TIME_AUGMENTATIONS[name](batch["pixel_values"].to(subject.device))
         with torch.inference_mode():
             members = [model(pixel_values=view).logits.double().softmax(-1).cpu().numpy() for _, view in views]
