@@ -51,7 +51,8 @@ def crossval(values: dict[str, Any]) -> dict[str, Any]:
     values = build_parser().check(values)
     arguments = only(CrossvalArguments, values)
     _check(values, arguments)
-    from hfcls.training.crossval import check_pool, deal, gather, keep_ensemble, load_pool, train_folds
+    from hfcls.training.crossval import gather, keep_ensemble, train_folds
+    from hfcls.training.dealing import check_pool, deal, load_pool
     from hfcls.training.series import alone, check_place, settle
 
     directory = Path(values["output_dir"]).expanduser()

@@ -20,7 +20,7 @@ from hfcls.commands.evaluate import evaluate
 from hfcls.data.folds import assign_folds
 from hfcls.errors import UserError
 from hfcls.structures import Predictions
-from hfcls.training.crossval import load_pool
+from hfcls.training.dealing import load_pool
 from tests.processes import kill, start_crossval, wait, wait_for
 
 # A step that changes nothing: the network stays as the seed made it.
