@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from shutil import copyfile, rmtree
 
-from hfcls.arguments import CardArguments
+from hfcls.command_arguments import CardArguments
 from hfcls.errors import UserError
 from hfcls.hub.card import build_card
 from hfcls.hub.card.figures import save_released_predictions

@@ -14,6 +14,7 @@ GROUND = (
     "extras",
     "errors",
     "arguments",
+    "command_arguments",
     "trainer_flags",
     "parsing",
     "files",
@@ -38,6 +39,7 @@ FLOORS = {
 # Rooms of one floor that may know each other, beside each room itself.
 NEIGHBOURS = {
     "parsing": {"arguments", "errors", "trainer_flags"},
+    "command_arguments": {"arguments"},
     "registry": {"errors"},
     "extras": {"errors"},
     "structures": {"errors"},
@@ -105,7 +107,15 @@ def test_light_rooms_stay_light():
     """What `--help` needs imports neither torch nor transformers."""
     light = [
         ROOT / "hfcls" / name
-        for name in ("cli.py", "parsing.py", "arguments.py", "catalogue.py", "errors.py", "__init__.py")
+        for name in (
+            "cli.py",
+            "parsing.py",
+            "arguments.py",
+            "command_arguments.py",
+            "catalogue.py",
+            "errors.py",
+            "__init__.py",
+        )
     ]
     heavy = {"torch", "torchvision", "transformers", "datasets", "timm", "accelerate", "evaluate", "sklearn", "numpy"}
     for path in [*light, *(ROOT / "hfcls" / "commands").glob("*.py")]:

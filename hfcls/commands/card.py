@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from hfcls.arguments import CardArguments, CardCheckArguments, only
+from hfcls.arguments import only
+from hfcls.command_arguments import CardArguments, CardCheckArguments
 from hfcls.errors import UserError
 from hfcls.parsing import Parser, flags_of
 

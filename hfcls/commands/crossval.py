@@ -4,7 +4,8 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from hfcls.arguments import CrossvalArguments, only
+from hfcls.arguments import only
+from hfcls.command_arguments import CrossvalArguments
 from hfcls.errors import UserError
 from hfcls.parsing import Parser, flags_of
 

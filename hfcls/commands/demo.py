@@ -4,7 +4,8 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from hfcls.arguments import DemoArguments, only
+from hfcls.arguments import only
+from hfcls.command_arguments import DemoArguments
 from hfcls.errors import UserError
 from hfcls.parsing import Parser, flags_of
 

@@ -4,7 +4,8 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from hfcls.arguments import DataArguments, EnsembleArguments, only
+from hfcls.arguments import DataArguments, only
+from hfcls.command_arguments import EnsembleArguments
 from hfcls.errors import UserError
 from hfcls.parsing import Parser, flags_of
 

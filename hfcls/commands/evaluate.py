@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from hfcls.arguments import DataArguments, EvaluateArguments
+from hfcls.arguments import DataArguments
+from hfcls.command_arguments import EvaluateArguments
 from hfcls.errors import UserError
 from hfcls.parsing import Parser, flags_of
 

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hfcls.arguments import EXPLAINER_NAMES, DataArguments, ExplainArguments, only
+from hfcls.arguments import DataArguments, only
+from hfcls.command_arguments import EXPLAINER_NAMES, ExplainArguments
 from hfcls.errors import UserError, suggest
 from hfcls.parsing import Parser, flags_of
 

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hfcls.arguments import AugmentationArguments, DataArguments, InspectArguments, only
+from hfcls.arguments import AugmentationArguments, DataArguments, only
+from hfcls.command_arguments import InspectArguments
 from hfcls.errors import UserError
 from hfcls.parsing import Flag, Parser, flags_of
 

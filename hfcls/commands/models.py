@@ -5,8 +5,9 @@ from dataclasses import asdict
 from fnmatch import fnmatch
 from typing import Any
 
-from hfcls.arguments import ModelsArguments, only
+from hfcls.arguments import only
 from hfcls.catalogue import CATALOGUE
+from hfcls.command_arguments import ModelsArguments
 from hfcls.errors import UserError, suggest
 from hfcls.parsing import Parser, flags_of
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hfcls.arguments import DataArguments, PredictArguments, only
+from hfcls.arguments import DataArguments, only
+from hfcls.command_arguments import PredictArguments
 from hfcls.errors import UserError
 from hfcls.parsing import Parser, flags_of
 

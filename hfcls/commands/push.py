@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from hfcls.arguments import PushArguments, only
+from hfcls.arguments import only
+from hfcls.command_arguments import PushArguments
 from hfcls.errors import UserError
 from hfcls.parsing import Parser, flags_of
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from hfcls.arguments import SearchArguments, only
+from hfcls.arguments import only
+from hfcls.command_arguments import SearchArguments
 from hfcls.errors import UserError
 from hfcls.parsing import Parser, flags_of
 

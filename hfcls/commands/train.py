@@ -4,7 +4,8 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from hfcls.arguments import CardArguments, PushArguments, RunArguments
+from hfcls.arguments import RunArguments
+from hfcls.command_arguments import CardArguments, PushArguments
 from hfcls.errors import UserError
 from hfcls.parsing import Parser, flags_of
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 
-from hfcls.arguments import EvaluateArguments
+from hfcls.command_arguments import EvaluateArguments
 from hfcls.data.transforms import Preprocessing
 from hfcls.errors import UserError
 from hfcls.evaluation.comparing import measure_groups

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hfcls.arguments import CardArguments, PushArguments
+from hfcls.command_arguments import CardArguments, PushArguments
 from hfcls.errors import UserError
 from hfcls.hub.bundle import PARTS, Bundle, build_bundle, check_secrets
 from hfcls.hub.card import build_card, check_card, is_ours

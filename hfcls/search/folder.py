@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from hfcls.arguments import SearchArguments
+from hfcls.command_arguments import SearchArguments
 from hfcls.errors import UserError
 from hfcls.files import write_json, write_text
 from hfcls.parsing import dump_yaml

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hfcls.arguments import SearchArguments
+from hfcls.command_arguments import SearchArguments
 from hfcls.errors import UserError
 from hfcls.metrics import METRICS
 from hfcls.search.space import Space

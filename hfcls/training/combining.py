@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from scipy.special import softmax
 from torch import Tensor
 
-from hfcls.arguments import EnsembleArguments
+from hfcls.command_arguments import EnsembleArguments
 from hfcls.data.batches import BatchCollator, ImageDataset
 from hfcls.data.transforms import Preprocessing
 from hfcls.errors import UserError

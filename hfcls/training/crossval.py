@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hfcls.arguments import CrossvalArguments
+from hfcls.command_arguments import CrossvalArguments
 from hfcls.files import write_json
 from hfcls.metrics import compute_metrics
 from hfcls.metrics.resampled import summarize_resampled

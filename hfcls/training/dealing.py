@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
-from hfcls.arguments import CrossvalArguments, DataArguments, only
+from hfcls.arguments import DataArguments, only
+from hfcls.command_arguments import CrossvalArguments
 from hfcls.data.content import image_keys
 from hfcls.data.folds import assign_folds, check_folds
 from hfcls.data.labelled import LabelledData, load_data

@@ -9,7 +9,8 @@ from typing import Any
 from accelerate import Accelerator
 from datasets import Dataset, DatasetDict
 
-from hfcls.arguments import DATA_FLAGS, DataArguments, EvaluateArguments, only
+from hfcls.arguments import DATA_FLAGS, DataArguments, only
+from hfcls.command_arguments import EvaluateArguments
 from hfcls.data.batches import BatchCollator, ImageDataset
 from hfcls.data.judged import split_for
 from hfcls.data.labelled import LabelledData, load_data

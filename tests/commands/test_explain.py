@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 import hfcls
-from hfcls.arguments import EXPLAINER_NAMES
 from hfcls.cli import main
+from hfcls.command_arguments import EXPLAINER_NAMES
 from hfcls.commands.explain import write_explanations
 from hfcls.commands.train import train
 from hfcls.errors import UserError

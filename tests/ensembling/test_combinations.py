@@ -10,7 +10,7 @@ import torch
 from scipy.optimize import minimize
 from torch import nn
 
-from hfcls.arguments import COMBINATION_NAMES
+from hfcls.command_arguments import COMBINATION_NAMES
 from hfcls.ensembling import COMBINATIONS, METRICS, Case
 from hfcls.ensembling.mixtures import mixture_weights
 from hfcls.ensembling.soups import check_ingredients, make_soup, renew_statistics, select_soup

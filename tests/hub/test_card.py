@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 from scipy.special import logsumexp, softmax
 
 import hfcls
-from hfcls.arguments import CardArguments
+from hfcls.command_arguments import CardArguments
 from hfcls.commands.card import main
 from hfcls.commands.train import build_parser
 from hfcls.errors import UserError

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hfcls.arguments import CardArguments
+from hfcls.command_arguments import CardArguments
 from hfcls.commands.card import main
 from hfcls.errors import UserError
 from hfcls.hub.card import build_card, check_card, find_gaps, is_ours, seal

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import hfcls
-from hfcls.arguments import CardArguments
+from hfcls.command_arguments import CardArguments
 from hfcls.commands.card import main
 from hfcls.errors import UserError
 from hfcls.hub.card import build_card, check_card

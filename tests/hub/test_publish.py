@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hfcls.arguments import PushArguments
+from hfcls.command_arguments import PushArguments
 from hfcls.commands.train import train
 from hfcls.errors import UserError
 from hfcls.hub.card import is_ours

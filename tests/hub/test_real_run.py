@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import hfcls
-from hfcls.arguments import CardArguments
+from hfcls.command_arguments import CardArguments
 from hfcls.errors import UserError
 from hfcls.hub.card import build_card, check_card, save_card
 

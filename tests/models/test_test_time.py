@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torchvision.transforms.v2 import functional
 from transformers.modeling_outputs import ImageClassifierOutput
 
-from hfcls.arguments import TTA
+from hfcls.command_arguments import TTA
 from hfcls.errors import UserError
 from hfcls.models import TEST_TIME_AUGMENTATIONS, average_views, build_classifier
 

@@ -44,7 +44,8 @@ def table(folder: Path) -> list[dict]:
 
 def study_of(values: dict, **more) -> SearchStudy:
     """The search as another worker sees it, without a command."""
-    from hfcls.arguments import SearchArguments, only
+    from hfcls.arguments import only
+    from hfcls.command_arguments import SearchArguments
 
     arguments = only(SearchArguments, {**values, **more})
     parser = build_parser()

@@ -6,7 +6,7 @@ import numpy as np
 import optuna
 import pytest
 
-from hfcls.arguments import PRUNER_NAMES, STRATEGY_NAMES
+from hfcls.command_arguments import PRUNER_NAMES, STRATEGY_NAMES
 from hfcls.search import PRUNERS, STRATEGIES
 from hfcls.search.proposals import DRAWN, PROPOSED, Proposals
 from hfcls.search.pruning import Pruner, bracket_of, prune_by_hyperband, rungs_of

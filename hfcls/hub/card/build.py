@@ -11,7 +11,7 @@ from typing import Any
 
 import jinja2
 
-from hfcls.arguments import CardArguments
+from hfcls.command_arguments import CardArguments
 from hfcls.evaluation.measured_run import MeasuredRun
 from hfcls.files import write_text
 from hfcls.hub.card import data as card_data

@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from hfcls.arguments import CardArguments, only
+from hfcls.arguments import only
+from hfcls.command_arguments import CardArguments
 from hfcls.errors import UserError, suggest
 from hfcls.files import write_text
 from hfcls.hub.card.rules import LICENSES

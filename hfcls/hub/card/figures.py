@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hfcls.arguments import CardArguments
+from hfcls.command_arguments import CardArguments
 from hfcls.errors import UserError
 from hfcls.hub.card.check import read_metadata
 from hfcls.hub.card.examples import choose_rows

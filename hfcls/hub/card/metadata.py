@@ -6,7 +6,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from hfcls.arguments import CardArguments
+from hfcls.command_arguments import CardArguments
 from hfcls.escaping import terminal_text
 from hfcls.evaluation.formats import METRICS
 from hfcls.evaluation.measured_run import MeasuredRun
