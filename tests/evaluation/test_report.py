@@ -64,7 +64,12 @@ def test_every_figure_is_one_of_metrics_json_or_of_the_predictions(tmp_path: Pat
     known += [row[name] for row in test["per_class"] for name in ("f1", "recall", "precision", "roc_auc", "pr_auc")]
     known += [*matrix.ravel(), *(matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)).ravel()]
     known += [*predictions.probabilities.ravel(), confidence.mean()]
-    known += [*leaves(test["trust"]), *leaves(test["by"]), *map(float, test["trust"]["abstaining"]["risk"])]
+    known += [
+        *leaves(test["crossval"]),
+        *leaves(test["trust"]),
+        *leaves(test["by"]),
+        *map(float, test["trust"]["abstaining"]["risk"]),
+    ]
     known = np.unique([value for value in known if value is not None])
     thresholds = numbers(section(root, "thresholds")) if classes == 2 else []  # compared with counts made by hand below
     for value, text in numbers(root):
@@ -160,7 +165,8 @@ def test_each_section_stands_where_the_run_has_something_for_it(tmp_path: Path) 
     (tmp_path / "bare" / "metrics.json").write_text(json.dumps({"splits": {"validation": metrics["splits"]["test"]}}))
     html, root = parse(save_report(tmp_path / "bare"))
     headings = [heading.text for heading in root.iter(f"{XHTML}h2")]
-    assert headings == ["Confusion matrix", "Classes", "In doubt", "Parts of the images", "All metrics", "Data"]
+    own = ["Confusion matrix", "Classes", "In doubt", "Parts of the images", "All metrics", "Data"]
+    assert headings == ["Cross-validation", *own]
     assert "predictions/validation.parquet is missing" in html
     assert "400 validation images, 2 classes" in html and "optimistic" in html
 
@@ -270,7 +276,7 @@ def test_the_figures_are_written_as_files(tmp_path: Path) -> None:
     page = save_report(tmp_path / "run", figures=("svg", "png"))
     files = {path.name: path for path in (page.parent / "figures").iterdir()}
     names = {"loss", "accuracy", "confusion", "classes", "roc", "precision-recall", "reliability", "confidence"}
-    names |= {"reliability-scaled", "risk-coverage"}
+    names |= {"reliability-scaled", "risk-coverage", "folds"}
     assert files.keys() == {f"{name}.{kind}" for name in names for kind in ("svg", "png")}
     for name in names:
         text, root = parse(files[f"{name}.svg"])
