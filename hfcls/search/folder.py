@@ -16,7 +16,7 @@ from hfcls.files import write_json, write_text
 from hfcls.parsing import dump_yaml
 from hfcls.search.plan import Plan
 from hfcls.search.space import Space
-from hfcls.training.run_directory import DATA, check_nothing_inside, read_data_summary
+from hfcls.training.run_directory import DATA, check_no_file, check_nothing_inside, read_data_summary
 
 SETTINGS, SPACE, LOCK = "search.yaml", "space.yaml", "study.lock"
 # What may differ when a search goes on: how much more of it, where, and what is made of it in the end.
@@ -48,9 +48,7 @@ def open_folder(plan: Plan, values: Mapping[str, Any], data: dict[str, Any], *, 
     folder = plan.folder
     if overwrite:
         _check_nothing_inside(plan, values)
-    for parent in [folder, *folder.parents]:
-        if parent.exists() and not parent.is_dir():
-            raise UserError(f"--output_dir {folder} cannot be made: {parent} is a file. Choose another place.")
+    check_no_file(folder)
     kept = {LOCK, SPACE, DATA, *(f".{name}.part" for name in (SETTINGS, SPACE, DATA))}
     if folder.is_dir() and not is_search(folder) and set(os.listdir(folder)) - kept:
         raise UserError(f"--output_dir {folder} holds files that no search wrote: choose another place.")

@@ -65,9 +65,7 @@ def check_run_directory(path: Path, *, resume: bool, overwrite: bool) -> None:
     Raises:
         UserError: it cannot be made, or holds what must not be lost.
     """
-    for parent in [path, *path.parents]:
-        if parent.exists() and not parent.is_dir():
-            raise UserError(f"--output_dir {path} cannot be made: {parent} is a file. Choose another place.")
+    check_no_file(path)
     if resume and overwrite:
         raise UserError("--overwrite_output_dir and --resume_from_checkpoint contradict each other: give one of them.")
     if not path.is_dir() or not os.listdir(path):
@@ -82,6 +80,17 @@ def check_run_directory(path: Path, *, resume: bool, overwrite: bool) -> None:
             )
         if not is_run(path):
             raise UserError(f"--output_dir {path} holds files that no run wrote: choose another one.")
+
+
+def check_no_file(path: Path) -> None:
+    """A directory can be made there.
+
+    Raises:
+        UserError: it, or one above, is a file.
+    """
+    for parent in [path, *path.parents]:
+        if parent.exists() and not parent.is_dir():
+            raise UserError(f"--output_dir {path} cannot be made: {parent} is a file. Choose another place.")
 
 
 def open_run_directory(path: Path, *, resume: bool) -> None:

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from hfcls.errors import UserError
 from hfcls.files import write_text
 from hfcls.parsing import dump_yaml
-from hfcls.training.run_directory import check_nothing_inside
+from hfcls.training.run_directory import check_no_file, check_nothing_inside
 
 # What may differ from one start to the next: where it runs, not what comes out.
 FREE = frozenset(
@@ -40,9 +40,7 @@ def check_place(directory: Path, values: dict[str, Any], *, file: str, command: 
     Raises:
         UserError: the directory holds something else, or was begun with other flags.
     """
-    for parent in [directory, *directory.parents]:
-        if parent.exists() and not parent.is_dir():
-            raise UserError(f"--output_dir {directory} cannot be made: {parent} is a file. Choose another place.")
+    check_no_file(directory)
     own = directory / file
     if not own.is_file():
         if directory.is_dir() and any(not _is_ours(entry) for entry in directory.iterdir()):
