@@ -28,7 +28,7 @@ from hfcls.models import load_classifier
 from hfcls.parsing import dump_yaml, flags_of, training_flags
 from hfcls.search.plan import Plan
 from hfcls.search.study import SearchStudy
-from hfcls.training.checkpoints import list_checkpoints, remove_checkpoint
+from hfcls.training.checkpoints import remove_checkpoints
 from hfcls.training.own_data import load_own_data
 from hfcls.training.run_directory import DATA, SETTINGS, is_run, read_settings
 from hfcls.training.whole_run import train_whole
@@ -145,8 +145,7 @@ def _refit(plan: Plan, best: Any, run_dir: Path, say: Callable[[str], None]) -> 
     if not (run_dir / "metrics.json").is_file():
         train_whole(values, splits=())
     _keep_notices(run_dir, loaded)
-    for checkpoint in list_checkpoints(run_dir):
-        remove_checkpoint(checkpoint)
+    remove_checkpoints(run_dir)
     return told
 
 

@@ -1,7 +1,6 @@
 """The study file: which trials there are, who trains them, what came out. Any number of processes may share it."""
 
 import math
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from hfcls.search.folder import study_lock, trial_lock
 from hfcls.search.plan import Plan
 from hfcls.search.proposals import Proposals
 from hfcls.search.pruning import Pruner
-from hfcls.training.checkpoints import list_checkpoints, remove_checkpoint
+from hfcls.training.checkpoints import remove_checkpoints
 
 JOURNAL = "study.journal"
 # If so many trials fail and none before them did not, the settings that they share are wrong.
@@ -150,13 +149,10 @@ class SearchStudy:
         for one in self.trials():
             run_dir = self.plan.run_dir(one.number)
             if one.state.is_finished() and run_dir.is_dir():
-                for checkpoint in list_checkpoints(run_dir):
-                    remove_checkpoint(checkpoint)
+                remove_checkpoints(run_dir)
                 if best is None or one.number != best.number:
                     for weights in run_dir.glob("*.safetensors"):
                         weights.unlink()
-                for left in run_dir.glob(".checkpoint-*"):
-                    shutil.rmtree(left, ignore_errors=True)
 
     def best(self) -> Any | None:
         """The best complete trial, the first of equals; None before there is one."""

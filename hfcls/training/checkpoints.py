@@ -49,6 +49,14 @@ def remove_checkpoint(path: Path) -> None:
         shutil.rmtree(doomed, ignore_errors=True)
 
 
+def remove_checkpoints(run_dir: Path) -> None:
+    """Deletes all checkpoints of a training that will not go on, and what a kill left of some."""
+    for checkpoint in list_checkpoints(run_dir):
+        remove_checkpoint(checkpoint)
+    for left in [*run_dir.glob(".checkpoint-*"), *run_dir.glob(".removed-checkpoint-*")]:
+        shutil.rmtree(left, ignore_errors=True)
+
+
 def damage(checkpoint: Path) -> str | None:
     """What is wrong with a checkpoint in words, or None where every file is as it was written."""
     try:

@@ -17,9 +17,9 @@ from hfcls.metrics import compute_metrics
 from hfcls.metrics.resampled import summarize_resampled
 from hfcls.models import build_ensemble, load_classifier, save_classifier
 from hfcls.structures import Predictions
+from hfcls.training.checkpoints import remove_checkpoints
 from hfcls.training.dealing import Fold, Pool
 from hfcls.training.run_directory import DATA, is_run
-from hfcls.training.series import remove_checkpoints
 from hfcls.training.side_by_side import work_side_by_side
 from hfcls.training.whole_run import train_whole
 

@@ -1,6 +1,5 @@
 """A directory that many trainings fill: its settings, who works there, and going on after a stop."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -117,13 +116,3 @@ def _compare(now: dict[str, Any], before: dict[str, Any], file: Path) -> None:
                 f"--{name} was {before.get(name)} and is now {now.get(name)}: {file.parent} was begun with what "
                 f"{file.name} says. Give the same, another --output_dir, or --overwrite_output_dir to begin anew."
             )
-
-
-def remove_checkpoints(run_dir: Path) -> None:
-    """Of a finished training: it will not go on."""
-    for place in run_dir.glob("checkpoint-*"):
-        # Renamed first, so that a kill in between leaves no half of one under its name.
-        aside = place.with_name(f".{place.name}.removed")
-        os.replace(place, aside)
-    for aside in run_dir.glob(".checkpoint-*.removed"):
-        shutil.rmtree(aside, ignore_errors=True)
