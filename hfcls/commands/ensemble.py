@@ -52,7 +52,7 @@ def ensemble(values: dict[str, Any]) -> dict[str, Any]:
     names = [str(name) for name in values["members"]]
     values = build_parser().check({key: value for key, value in values.items() if key != "members"})
     arguments = only(EnsembleArguments, values)
-    _check(arguments)
+    _check(arguments, names)
     from accelerate import Accelerator
 
     from hfcls.ensembling import COMBINATIONS
@@ -94,14 +94,21 @@ def ensemble(values: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
-def _check(arguments: EnsembleArguments) -> None:
-    """What can be said of the flags alone.
+def _check(arguments: EnsembleArguments, names: list[str]) -> None:
+    """What can be said of names and flags alone.
 
     Raises:
         UserError: one is missing, out of range, or without effect.
     """
     if not arguments.output_dir:
         raise UserError("No --output_dir: say where the ensemble goes, such as --output_dir runs/together.")
+    if arguments.snapshots and len(names) != 1:
+        raise UserError(f"--snapshots takes the checkpoints of one run, and {len(names)} models are named.")
+    if not arguments.snapshots and len(names) < 2:
+        raise UserError(f"{names[0]} alone makes no ensemble: name two members or more.")
+    twice = next((name for number, name in enumerate(names) if name in names[:number]), None)
+    if twice is not None:
+        raise UserError(f"{twice} is named twice: name each member once, and let `--method weighted` weigh them.")
     if arguments.per_device_eval_batch_size < 1 or arguments.dataloader_num_workers < 0:
         raise UserError("--per_device_eval_batch_size is a whole number from 1 on, --dataloader_num_workers from 0 on.")
     if arguments.metric is not None and arguments.method not in ("greedy", "greedy_soup"):

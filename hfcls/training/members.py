@@ -1,6 +1,5 @@
 """The members of an ensemble: found by name, with the data that all of them share and what each makes of it."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,17 +75,9 @@ def find_members(
         snapshots: the one run that is named stands for the checkpoints that it keeps.
 
     Raises:
-        UserError: one cannot be loaded, is named twice, or a run has no checkpoints.
+        UserError: one cannot be loaded, two are the same, or a run has no checkpoints.
     """
-    if snapshots:
-        if len(names) != 1:
-            raise UserError(f"--snapshots takes the checkpoints of one run, and {len(names)} models are named.")
-        names = _own_checkpoints(names[0])
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise UserError(f"{twice[0]} is named twice: name each member once, and let `--method weighted` weigh them.")
-    if len(names) < 2:
-        raise UserError(f"{names[0]} alone makes no ensemble: name two members or more.")
+    names = _own_checkpoints(names[0]) if snapshots else names
     found: list[Member] = []
     seen: dict[str, str] = {}
     for name, shown in zip(names, _short(names), strict=True):
