@@ -254,6 +254,9 @@ def test_the_card_of_a_model(browser, page: Page):
         tab.get_by_role("button", name="Show the report").click()
         frame = tab.frame_locator("iframe.report")
         assert frame.locator("h1").inner_text() == "The report"
+        choose(tab, "ArrowDown", "Enter", "Tab")  # around to the first one, which has no report
+        tab.wait_for_selector(".about h2:has-text('Colours')")
+        assert not tab.locator("iframe.report").count()
 
 
 def test_light_and_dark_by_hand(browser, page: Page):

@@ -10,6 +10,7 @@ from hfcls.serving.card_page import card_html, facts_html, report_html
 from hfcls.serving.desk import Desk, sentences
 
 _MOST_NAMES = 2000
+_CLOSE = "() => ({__type__: 'update', value: '', visible: false})"
 
 
 def build(gradio: Any, desk: Desk, model: Any, tab: Any) -> None:
@@ -21,7 +22,7 @@ def build(gradio: Any, desk: Desk, model: Any, tab: Any) -> None:
     def tell(title: str) -> list[Any]:
         """Facts and card; the report waits until it is asked for."""
         said = sentences(lambda: about_html(desk, title), lambda text: sentence_html(text, "problem"))
-        return [said, gradio.update(visible=_has_report(desk, title)), gradio.update(value="", visible=False)]
+        return [said, gradio.update(visible=_has_report(desk, title))]
 
     def open_report(title: str) -> Any:
         """The report, in a frame of its own."""
@@ -35,12 +36,14 @@ def build(gradio: Any, desk: Desk, model: Any, tab: Any) -> None:
         [tab.select, model.change],
         tell,
         inputs=model,
-        outputs=[shown, ask, report],
+        outputs=[shown, ask],
         show_progress="minimal",
         trigger_mode="always_last",
         concurrency_id="answers",
         api_visibility="private",
     )
+    # In the browser, at once: an answer of the server could close a report that was opened meanwhile.
+    model.change(None, outputs=report, js=_CLOSE, api_visibility="private")
     ask.click(open_report, inputs=model, outputs=report, concurrency_id="answers", api_visibility="private")
 
 
