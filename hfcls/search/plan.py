@@ -8,6 +8,7 @@ from typing import Any
 from hfcls.command_arguments import SearchArguments
 from hfcls.errors import UserError
 from hfcls.metrics import METRICS
+from hfcls.search.pruning import SHORTEST
 from hfcls.search.space import Space
 
 STARTUP = 10
@@ -124,20 +125,32 @@ def _check_validation(fixed: Mapping[str, Any]) -> None:
 
 
 def _longest(pruner: str, space: Space, fixed: Mapping[str, Any]) -> int:
-    """Evaluations of the longest training.
+    """Evaluations of the longest training; 0 where it does not matter.
 
     Raises:
-        UserError: the pruner must know, and the flags do not say.
+        UserError: the pruner must know, and the flags do not say; or no training is long enough for it.
     """
-    if pruner != "hyperband":
+    if pruner == "none":
         return 0
+    longest = _evaluations(space, fixed)
+    if longest is None and pruner == "hyperband":
+        raise UserError("--pruner hyperband must know how long a training can get: give --num_train_epochs.")
+    if longest is not None and longest < SHORTEST[pruner]:
+        raise UserError(
+            f"--pruner {pruner} would have no effect: it needs trainings of {SHORTEST[pruner]} evaluations or more, and "
+            f"these have {longest}."
+        )
+    return longest or 0
+
+
+def _evaluations(space: Space, fixed: Mapping[str, Any]) -> int | None:
+    """Of the longest training; None where the flags do not say."""
     if fixed.get("eval_strategy") in (None, "epoch"):
         lengths = [fixed["num_train_epochs"]] if fixed.get("num_train_epochs") else []
         for one in space.dimensions:
             if one.name == "num_train_epochs":
                 lengths = [length for length in one.choices if length] or [one.high]
-        if lengths:
-            return max(int(max(lengths)), 1)
-    elif fixed.get("max_steps") and fixed.get("eval_steps"):
+        return max(int(max(lengths)), 1) if lengths else None
+    if fixed.get("max_steps") and fixed.get("eval_steps"):
         return max(int(fixed["max_steps"] // fixed["eval_steps"]), 1)
-    raise UserError("--pruner hyperband must know how long a training can get: give --num_train_epochs.")
+    return None

@@ -11,6 +11,8 @@ from hfcls.extras import require
 # From a study, a trial and the longest possible training, in evaluations, to whether the trial ends here.
 Prune = Callable[[Any, Any, int], bool]
 REDUCTION = 3
+# The evaluations of a training that a pruner can spare some of.
+SHORTEST = {"median": 3, "hyperband": 2}
 
 
 def prune_none(study: Any, trial: Any, longest: int) -> bool:

@@ -25,6 +25,7 @@ from hfcls.models.ensemble import check_members
 from hfcls.models.figures import measure_model
 from hfcls.parsing import dump_yaml
 from hfcls.structures import Predictions
+from hfcls.training.learned import keep_learned_by_all
 from hfcls.training.members import Member, SharedData, predictions_of
 from hfcls.training.run_directory import DATA, SETTINGS
 
@@ -135,6 +136,7 @@ def measure_combined(
     header = "# The data of an ensemble, and what it was made of; ensemble.json has all of it.\n"
     write_text(output / SETTINGS, header + dump_yaml({"method": arguments.method, "members": list(named), **own}))
     write_json(output / DATA, shared.summary)
+    keep_learned_by_all(output, [one.directory for one in combined.members])
     collator = BatchCollator(Preprocessing(classifier.image_processor))
     member = Member("ensemble", output, None, classifier)
     settings = _settings(arguments, accelerator)

@@ -19,6 +19,7 @@ from hfcls.models import build_ensemble, load_classifier, save_classifier
 from hfcls.structures import Predictions
 from hfcls.training.checkpoints import remove_checkpoints
 from hfcls.training.dealing import Fold, Pool
+from hfcls.training.learned import keep_learned_by_all
 from hfcls.training.run_directory import DATA, is_run
 from hfcls.training.side_by_side import work_side_by_side
 from hfcls.training.whole_run import train_whole
@@ -95,6 +96,7 @@ def keep_ensemble(directory: Path, folds: Sequence[Fold]) -> dict[str, Any]:
         aside = directory / f".{ENSEMBLE}.part"
         shutil.rmtree(aside, ignore_errors=True)
         save_classifier(build_ensemble(members, names=[fold.name for fold in own]), aside)
+        keep_learned_by_all(aside, [fold.run_dir for fold in own])
         os.replace(aside, place)
     return {"path": ENSEMBLE, "members": len(own)}
 

@@ -12,9 +12,11 @@ from datasets import Dataset, DatasetDict
 from hfcls.arguments import DATA_FLAGS, DataArguments, only
 from hfcls.command_arguments import EvaluateArguments
 from hfcls.data.batches import BatchCollator, ImageDataset
+from hfcls.data.content import image_keys
 from hfcls.data.judged import split_for
 from hfcls.data.labelled import LabelledData, load_data
 from hfcls.data.parts import read_parts
+from hfcls.data.reading import texts_of
 from hfcls.data.transforms import Preprocessing
 from hfcls.errors import UserError
 from hfcls.evaluation.suite.start import check_suite
@@ -22,6 +24,7 @@ from hfcls.evaluation.trusting import check_calibrating, check_known_trust, fing
 from hfcls.models import Classifier, load_classifier
 from hfcls.pages.standalone import check_formats
 from hfcls.pull import local_model
+from hfcls.training.learned import count_learned
 from hfcls.training.own_data import load_own_data, own_arguments
 from hfcls.training.run_directory import SETTINGS
 
@@ -151,10 +154,27 @@ def _data(
         if len(loaded.splits) == 1:
             (data,) = loaded.splits.values()
             loaded = replace(loaded, splits=DatasetDict({split: data}), origins={split: "given"})
-        summary = loaded.summary()
+        loaded, summary = _told_of_learning(model, directory, loaded, split)
     if split not in loaded.splits:
         raise UserError(f"The data has no {split} split, only {', '.join(loaded.splits)}: choose one with --split.")
     return loaded, summary, named
+
+
+def _told_of_learning(
+    model: str, directory: Path, loaded: LabelledData, split: str
+) -> tuple[LabelledData, dict[str, Any]]:
+    """The data with a notice of how many of its images the model has learned from, and its summary with their count."""
+    data = loaded.splits.get(split)
+    keys = None if data is None or split == "train" else image_keys(texts_of(data, "digest"))
+    seen = None if keys is None else count_learned(directory, keys)
+    if keys is not None and seen:
+        notice = (
+            f"{model} has learned from {seen:,} of these {len(keys):,} images: on new ones it will do worse than the "
+            "figures say."
+        )
+        loaded = replace(loaded, notices=(*loaded.notices, notice))
+    summary = loaded.summary()
+    return loaded, summary if seen is None else {**summary, "overlap": {**summary["overlap"], f"train/{split}": seen}}
 
 
 def default_comparison(models: list[str], values: dict[str, Any]) -> Path:

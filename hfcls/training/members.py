@@ -9,6 +9,7 @@ from datasets import Dataset
 
 from hfcls.arguments import DATA_FLAGS, DataArguments, only
 from hfcls.data.batches import BatchCollator, ImageDataset
+from hfcls.data.content import image_keys
 from hfcls.data.judged import split_for
 from hfcls.data.labelled import LabelledData, load_data
 from hfcls.data.reading import texts_of
@@ -21,6 +22,7 @@ from hfcls.models.digest import weights_digest
 from hfcls.pull import local_model
 from hfcls.structures import Predictions
 from hfcls.training.checkpoints import checkpoint_step, list_checkpoints
+from hfcls.training.learned import count_learned
 from hfcls.training.own_data import load_own_data, own_arguments
 from hfcls.training.run_directory import is_run, read_data_summary, read_settings
 from hfcls.training.snapshots import snapshots_of
@@ -130,48 +132,26 @@ def _check_unseen(members: Sequence[Member], loaded: LabelledData, summary: dict
     Raises:
         UserError: one has learned from images of them, or has split the same data otherwise and cannot be asked.
     """
-    known: dict[str, set[bytes]] = {}
+    splits = [split for split in ("validation", "test") if split in loaded.splits]
+    judged = {split: image_keys(texts_of(loaded.splits[split], "digest")) for split in splits}
     unknown = []
     for member in members:
         own = None if member.run_dir is None else read_data_summary(member.run_dir)
-        if own is None or member.run_dir is None:
+        other = [split for split in judged if own is None or _fingerprint(own, split) != _fingerprint(summary, split)]
+        counts = {split: count_learned(member.directory, judged[split]) for split in other}
+        if None in counts.values():
             unknown.append(member.name)
-            continue
-        judged = [split for split in ("validation", "test") if split in loaded.splits]
-        other = [split for split in judged if _fingerprint(own, split) != _fingerprint(summary, split)]
-        learned = _training_images(member.run_dir, own, known) if other else set()
-        for split in other:
-            seen = sum(digest in (learned or ()) for digest in texts_of(loaded.splits[split], "digest"))
-            if not seen and (learned is not None or own["source"] != summary["source"]):
+        for split, seen in counts.items():
+            elsewhere = own is None or own["source"] != summary["source"]
+            if seen == 0 or (seen is None and elsewhere):
                 continue
-            from_them = f"from {seen} of the {len(loaded.splits[split])} {split} images" if seen else "from them"
+            from_them = f"from {seen} of the {len(judged[split])} {split} images" if seen else "from them"
             raise UserError(
                 f"{member.name} was trained on other splits than those that are measured on, and "
                 f"{'has' if seen else 'may have'} learned {from_them}: train all members with the same data and "
                 "--split_seed, or name images that none of them has seen with --validation_dir and --test_dir."
             )
-        if learned is None:
-            unknown.append(member.name)
     return unknown
-
-
-def _training_images(run_dir: Path, own: dict[str, Any], known: dict[str, set[bytes]]) -> set[bytes] | None:
-    """Digests of the images that a run has learned from; None where they cannot be found again.
-
-    Args:
-        known: those of other runs, by the fingerprint of the split.
-    """
-    fingerprint = _fingerprint(own, "train")
-    # Of a soup the members' own images count, which it does not name.
-    if fingerprint is None or "members" in read_settings(run_dir):
-        return None
-    if fingerprint not in known:
-        try:
-            loaded, _ = load_own_data(str(run_dir), run_dir, {}, split="train")
-        except UserError:  # they lie elsewhere, or have changed: the caller says so
-            return None
-        known[fingerprint] = set(texts_of(loaded.splits["train"], "digest"))
-    return known[fingerprint]
 
 
 def _fingerprint(summary: dict[str, Any], split: str) -> str | None:

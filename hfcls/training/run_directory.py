@@ -17,6 +17,7 @@ from hfcls.arguments import TRAIN_ARGUMENTS
 from hfcls.errors import UserError
 from hfcls.files import write_json, write_text
 from hfcls.parsing import dump_yaml
+from hfcls.training.learned import LEARNED
 
 SETTINGS, DATA = "run.yaml", "data.json"
 
@@ -126,7 +127,7 @@ def check_nothing_inside(run_dir: Path, values: dict[str, Any]) -> None:
 
 def _holds_nothing_trained(path: Path) -> bool:
     """A run that ended before its first step left only its settings."""
-    return {entry.name for entry in path.iterdir()} <= {SETTINGS, DATA}
+    return {entry.name for entry in path.iterdir()} <= {SETTINGS, DATA, LEARNED}
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from hfcls.models import Classifier, describe_steps, save_classifier
 from hfcls.parsing import training_flags
 from hfcls.training.fit import Fit, fit
 from hfcls.training.flags import check_training
+from hfcls.training.learned import keep_learned
 from hfcls.training.processes import check_launcher
 from hfcls.training.resume import find_resumable
 from hfcls.training.run_directory import (
@@ -102,6 +103,8 @@ def train_whole(
         open_run_directory(run_dir, resume=bool(resume))
         with writing(run_dir):
             write_settings(run_dir, settings, summary)
+            if start.loaded.stream is None:
+                keep_learned(run_dir, start.splits["train"].image_keys, before=_began_with(start.values))
     result = fit(
         start.classifier,
         start.splits,
@@ -134,6 +137,14 @@ def _load(values: dict[str, Any]) -> tuple[LabelledData, dict[str, Any]]:
     if len(present) < 2:
         raise UserError(f"All training images are of the class {present[0]!r}: a classifier needs two or more.")
     return loaded, summary
+
+
+def _began_with(values: dict[str, Any]) -> Path | None:
+    """Directory of the weights that a training began with, where it is one here."""
+    if values.get("weights"):
+        return Path(values["weights"]).parent
+    name = values.get("model_name_or_path")
+    return Path(name) if name and Path(name).is_dir() else None
 
 
 def _resolve(start: Start) -> dict[str, Any]:

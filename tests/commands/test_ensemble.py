@@ -172,7 +172,7 @@ def test_a_member_that_learned_from_a_given_validation_split_is_refused(tmp_path
     assert main(["ensemble", str(refit), str(clean), *mended, *to]) == 0
     assert "taken on trust" not in capsys.readouterr().out
     # Who cannot be asked is not trusted with its own data.
-    (tmp_path / "list.csv").unlink()
+    (refit / "learned_images.npy").unlink()
     assert main(["ensemble", str(clean), str(refit), "--method", "weighted", *to[2:], "--output_dir", "no"]) == 2
     assert "refit was trained on other splits" in (said := capsys.readouterr().err) and "may have learned" in said
 

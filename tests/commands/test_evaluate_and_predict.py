@@ -114,6 +114,29 @@ def test_all_images_of_a_foreign_folder_are_evaluated(run: Path, image_folder: P
     assert len(Predictions.load(tmp_path / "predictions" / "test.parquet")) == 48
 
 
+def test_images_that_a_model_has_learned_from_are_counted(run: Path, image_folder: Path, tmp_path: Path, capsys):
+    """Its own, and those that the model learned from that it began with."""
+    tuned = tmp_path / "tuned"
+    fresh = write_images(tmp_path / "fresh", dict.fromkeys(("blue", "green", "red"), 10), seed=9)
+    train(
+        {"train_dir": str(fresh), "model_name_or_path": str(run), "output_dir": str(tuned), "use_cpu": True}
+        | {"max_steps": 1, "disable_tqdm": True, "validation_fraction": 0.0, "test_fraction": 0.0}
+    )
+    n = json.loads((run / "data.json").read_text())["splits"]["train"]["n"]
+    for model, folder, expected in (
+        (run, fresh, 0),
+        (run, image_folder, n),
+        (tuned, image_folder, n),
+        (tuned, fresh, 30),
+    ):
+        out = tmp_path / f"{model.name}-{folder.name}"
+        assert main(["evaluate", str(model), "--test_dir", str(folder), "--output_dir", str(out), "--use_cpu"]) == 0
+        said = capsys.readouterr().out, (out / "report" / "index.html").read_text(encoding="utf-8")
+        assert json.loads((out / "data.json").read_text())["overlap"]["train/test"] == expected
+        total = len(Predictions.load(out / "predictions" / "test.parquet"))
+        assert all((f"has learned from {expected} of these {total} images" in text) == (expected > 0) for text in said)
+
+
 def test_a_run_is_not_overwritten_by_an_evaluation(run: Path, capsys):
     assert main(["evaluate", str(run), "--output_dir", str(run)]) == 2
     assert "is a run" in capsys.readouterr().err

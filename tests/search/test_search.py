@@ -212,6 +212,8 @@ def test_a_search_whose_trials_all_fail_says_why(image_folder, tmp_path):
         ({"validation_fraction": 0}, "needs a validation split"),
         ({"trials": None}, "No end"),
         ({"pruner": "hyperband", "num_train_epochs": None}, "how long a training can get"),
+        ({"pruner": "hyperband", "num_train_epochs": 1}, "needs trainings of 2 evaluations or more, and these have 1"),
+        ({"pruner": "median", "num_train_epochs": 2}, "needs trainings of 3 evaluations or more"),
         ({"strategy": "grid", "startup_trials": None}, "points: 5"),
         ({"architecture": None}, "No model"),
         ({"refit": True, "lr_scheduler_type": "reduce_lr_on_plateau"}, "reduce_lr_on_plateau goes by"),
