@@ -25,12 +25,12 @@ def start_search(values: dict, log: Path) -> BaseProcess:
 
 
 def start_crossval(values: dict, log: Path) -> BaseProcess:
-    """The same with `hfcls crossval`."""
-    return _start("hfcls.commands.crossval", "crossval", values, log)
+    """The same with `hfcls crossval`, in one thread: sums of several end in other bits."""
+    return _start("hfcls.commands.crossval", "crossval", values, log, threads=1)
 
 
-def _start(module: str, name: str, values: dict, log: Path) -> BaseProcess:
-    child = _CONTEXT.Process(target=_run, args=(module, name, values, str(log)))
+def _start(module: str, name: str, values: dict, log: Path, *, threads: int | None = None) -> BaseProcess:
+    child = _CONTEXT.Process(target=_run, args=(module, name, values, str(log), threads))
     child.start()
     return child
 
@@ -56,12 +56,17 @@ def kill(child: BaseProcess, number: int = signal.SIGKILL) -> int | None:
     return wait(child, 60)
 
 
-def _run(module: str, name: str, values: dict, log: str) -> None:
+def _run(module: str, name: str, values: dict, log: str, threads: int | None) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with open(log, "a") as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
+    import torch
+
     from hfcls.parsing import run_command
+
+    if threads is not None:
+        torch.set_num_threads(threads)
 
     code = 1
     try:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 from PIL import Image
+from torch import Tensor
 
 from hfcls.data.cells import named_files
 from hfcls.data.images import Images
@@ -29,10 +30,21 @@ def classifier_digest(classifier: Any) -> str:
     config = classifier.model.config.to_diff_dict()
     settings = {key: value for key, value in config.items() if key not in {"_name_or_path", "transformers_version"}}
     digest.update(json.dumps([settings, classifier.class_names], sort_keys=True, default=str).encode())
+    add_tensors(digest, {"": noise_pixels(classifier)} | classifier.model.state_dict())
+    return digest.hexdigest()
+
+
+def noise_pixels(classifier: Any) -> Tensor:
+    """An image of noise as a classifier's preprocessing makes it, float32 (1, 3, H, W)."""
     preprocessing = Preprocessing(classifier.image_processor)
     noise = np.random.default_rng(0).integers(0, 256, (61, 97, 3), dtype=np.uint8)
-    tensors = {"": preprocessing.normalize(preprocessing.pixels(Image.fromarray(noise))[None])}
-    add_tensors(digest, tensors | classifier.model.state_dict())
+    return preprocessing.normalize(preprocessing.pixels(Image.fromarray(noise))[None])
+
+
+def pixels_digest(pixels: Tensor) -> str:
+    """Of pixels that are ready for a network."""
+    digest = blake2b(digest_size=16)
+    add_tensors(digest, {"": pixels})
     return digest.hexdigest()
 
 

@@ -24,11 +24,14 @@ def measure_split(
     batch_size: int,
     num_workers: int = 0,
     quiet: bool = False,
+    origin: Any = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Predicts a split and computes its figures.
 
     Args:
-        output: directory for ``SPLIT.parquet``, and of validation what it is of; None writes nothing.
+        output: directory for ``SPLIT.parquet``; None writes nothing.
+        origin: the `hfcls.models.Classifier` whose own answers these are, which is then written beside them, so that
+            they need not be made again; None for answers that are made in another way.
 
     Returns:
         What ``metrics.json`` holds for the split, and flat ``SPLIT_metric`` figures (``eval_`` for validation).
@@ -50,7 +53,8 @@ def measure_split(
     seconds = time.perf_counter() - start
     if output is not None:
         predictions.save(output / f"{split}.parquet")
-        keep_origin(output, split, model=model, dataset=dataset)
+        if origin is not None:
+            keep_origin(output, split, classifier=origin, dataset=dataset)
     measured = compute_metrics(predictions)
     prefix = "eval" if split == "validation" else split
     flat: dict[str, Any] = {

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
-from hfcls.evaluation.fingerprints import classifier_digest, dataset_digest, file_digest
+from hfcls.evaluation.fingerprints import classifier_digest, dataset_digest, file_digest, noise_pixels, pixels_digest
 from hfcls.files import write_json
 from hfcls.models.digest import weights_digest
 from hfcls.structures import Predictions
@@ -60,53 +59,57 @@ def earlier_evaluation(
     return (content, flat) if whole else None
 
 
-def keep_origin(output: Path, split: str, *, model: nn.Module, dataset: Any) -> None:
-    """Writes beside the predictions of a split which weights and images they are of; see `same_predictions`.
+def keep_origin(output: Path, split: str, *, classifier: Any, dataset: Any) -> None:
+    """Writes beside the predictions of a split which classifier and images they are of; see `same_predictions`.
 
     Args:
         output: the directory of the predictions.
+        classifier: that has made them, alone and as it is.
         dataset: of the split; nothing is written where it does not know its images' contents.
     """
     if dataset.image_keys is None:
         return
-    images = [f"{key:016x}" for key in dataset.image_keys.tolist()]
-    digest = file_digest(output / f"{split}.parquet")
-    content = {"the weights": weights_digest(model), "the predictions": digest, "the images": images}
+    content = {
+        **_describe_classifier(classifier),
+        "an answer": _answer_to_noise(classifier).tolist(),
+        "the predictions": file_digest(output / f"{split}.parquet"),
+        "the images": [f"{key:016x}" for key in dataset.image_keys.tolist()],
+    }
     write_json(output / f"{split}.origin.json", content)
 
 
-def unseen_predictions(directory: Path, split: str, *, model: nn.Module, dataset: Any) -> Predictions | None:
-    """What a run has kept of a split, if it is of these weights, and of none of the images of another split.
+def unseen_predictions(directory: Path, split: str, *, classifier: Any, dataset: Any) -> Predictions | None:
+    """What a run has kept of a split, if it is of this classifier, and of none of the images of another split.
 
     Args:
         directory: of the run.
-        model: with the weights of today.
+        classifier: as it is today.
         dataset: of the other split.
 
     Returns:
         None as well where that cannot be told, as of a run that has kept predictions alone.
     """
-    found = _kept(directory, split, model=model)
+    found = _kept(directory, split, classifier=classifier)
     if found is None or dataset.image_keys is None:
         return None
     predictions, keys = found
     return predictions if set(keys).isdisjoint(dataset.image_keys.tolist()) else None
 
 
-def same_predictions(directory: Path, split: str, *, model: nn.Module, dataset: Any) -> Predictions | None:
-    """What a run has kept of a split, if it is of these weights and of the very same images; in the order of `dataset`.
+def same_predictions(directory: Path, split: str, *, classifier: Any, dataset: Any) -> Predictions | None:
+    """What a run has kept of a split, if it is of this classifier and the very same images; in the order of `dataset`.
 
     The labels are those of `dataset`, which may have been mended since.
 
     Args:
         directory: of the run.
-        model: with the weights of today.
+        classifier: as it is today.
         dataset: of the split, with the classes in the order of the logits.
 
     Returns:
         None as well where that cannot be told.
     """
-    found = _kept(directory, split, model=model)
+    found = _kept(directory, split, classifier=classifier)
     if found is None or dataset.image_keys is None:
         return None
     predictions, keys = found
@@ -118,18 +121,48 @@ def same_predictions(directory: Path, split: str, *, model: nn.Module, dataset: 
     return Predictions(logits, np.asarray(dataset.labels), dataset.ids, predictions.class_names)
 
 
-def _kept(directory: Path, split: str, *, model: nn.Module) -> tuple[Predictions, list[int]] | None:
-    """Predictions of a run with the keys of their images, if they are of these weights and as they were written."""
+def _kept(directory: Path, split: str, *, classifier: Any) -> tuple[Predictions, list[int]] | None:
+    """Predictions of a run with the keys of their images, if they are of this classifier and as they were written."""
     place = directory / "predictions"
     try:
         kept = json.loads((place / f"{split}.origin.json").read_text(encoding="utf-8"))
         same = kept["the predictions"] == file_digest(place / f"{split}.parquet")
         keys = [int(key, 16) for key in kept["the images"]]
+        answer = np.asarray(kept["an answer"], np.float32)
     except (OSError, ValueError, KeyError, TypeError):
         return None  # not there, or cut short
-    if not same or kept.get("the weights") != weights_digest(model):
+    if not same or any(kept.get(name) != value for name, value in _describe_classifier(classifier).items()):
         return None
-    return Predictions.load(place / f"{split}.parquet"), keys
+    if not _alike(answer, _answer_to_noise(classifier)):
+        return None
+    predictions = Predictions.load(place / f"{split}.parquet")
+    return (predictions, keys) if len(keys) == len(predictions) else None
+
+
+def _describe_classifier(classifier: Any) -> dict[str, str]:
+    """What is the same to the bit as soon as a classifier is trained and after it was loaded."""
+    return {
+        "the weights": weights_digest(classifier.model),
+        "the pixels": pixels_digest(noise_pixels(classifier)),
+    }
+
+
+def _answer_to_noise(classifier: Any) -> np.ndarray:
+    """Logits of noise, (K,): what configuration, code and libraries make of the weights."""
+    model = classifier.model
+    device = next(model.parameters()).device
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        logits: np.ndarray = model(pixel_values=noise_pixels(classifier).to(device)).logits[0].float().cpu().numpy()
+    model.train(training)
+    return logits
+
+
+def _alike(one: np.ndarray, other: np.ndarray) -> bool:
+    """To a thousandth of the largest logit: what threads and devices change, and little else."""
+    largest = max(float(np.abs(one).max(initial=0.0)), 1.0)
+    return one.shape == other.shape and bool(np.abs(one - other).max(initial=0.0) <= 1e-3 * largest)
 
 
 def _predictions(output: Path, split: str) -> Path:

@@ -205,6 +205,7 @@ def _measure_test(run_dir: Path) -> dict[str, Any] | None:
         accelerator=Accelerator(cpu=bool(settings.get("use_cpu"))),
         batch_size=settings.get("per_device_eval_batch_size", 64),
         quiet=True,
+        origin=classifier,
     )
     content = json.loads((run_dir / "metrics.json").read_text(encoding="utf-8"))
     content["splits"]["test"] = measured

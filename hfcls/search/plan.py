@@ -137,8 +137,8 @@ def _longest(pruner: str, space: Space, fixed: Mapping[str, Any]) -> int:
         raise UserError("--pruner hyperband must know how long a training can get: give --num_train_epochs.")
     if longest is not None and longest < SHORTEST[pruner]:
         raise UserError(
-            f"--pruner {pruner} would have no effect: it needs trainings of {SHORTEST[pruner]} evaluations or more, and "
-            f"these have {longest}."
+            f"--pruner {pruner} would have no effect: it needs trainings of {SHORTEST[pruner]} evaluations or more, "
+            f"and these have {longest}."
         )
     return longest or 0
 

@@ -145,7 +145,13 @@ def measure_combined(
     datasets = {split: member.dataset(shared.loaded.splits[split], shared.loaded) for split in combined.predictions}
     for split, dataset in datasets.items():
         measured[split], flat[split] = measure_split(
-            classifier.model, dataset, collator, split=split, output=output / "predictions", **settings
+            classifier.model,
+            dataset,
+            collator,
+            split=split,
+            output=output / "predictions",
+            origin=classifier,
+            **settings,
         )
     save_classifier(classifier, output)
     learn_and_measure_trust(output, classifier, measured, validation_data=shared.loaded.splits.get("validation"))

@@ -172,7 +172,7 @@ def predictions_of(
         The predictions in the member's order of classes, and whether they were saved before.
     """
     dataset = member.dataset(shared.loaded.splits[split], shared.loaded)
-    saved = same_predictions(member.directory, split, model=member.classifier.model, dataset=dataset)
+    saved = same_predictions(member.directory, split, classifier=member.classifier, dataset=dataset)
     if saved is not None:
         return saved, True
     found = predict(

@@ -196,6 +196,7 @@ def _measure(run_dir: Path, start: Start, result: Fit, splits: Sequence[str]) ->
             batch_size=training.per_device_eval_batch_size,
             num_workers=training.dataloader_num_workers,
             quiet=bool(training.disable_tqdm),
+            origin=classifier,
         )
     if not first:
         return TrainedRun(run_dir, start, classifier, measured, measured)

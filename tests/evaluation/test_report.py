@@ -65,17 +65,19 @@ def test_every_figure_is_one_of_metrics_json_or_of_the_predictions(tmp_path: Pat
     known += [*matrix.ravel(), *(matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)).ravel()]
     known += [*predictions.probabilities.ravel(), confidence.mean()]
     known += [
-        *leaves(test["crossval"]),
         *leaves(test["trust"]),
         *leaves(test["by"]),
         *map(float, test["trust"]["abstaining"]["risk"]),
     ]
     known = np.unique([value for value in known if value is not None])
     thresholds = numbers(section(root, "thresholds")) if classes == 2 else []  # compared with counts made by hand below
+    folds = numbers(section(root, "folds"))
+    of_folds = np.array([value for value in leaves(test["crossval"]) if value is not None])
+    assert folds and all(np.isclose(of_folds, value, atol=1e-9).any() for value, _ in folds)
     for value, text in numbers(root):
         assert shown_as(value, text), (value, text)
         nearest = known[np.clip(np.searchsorted(known, value), 1, len(known) - 1) + np.array([-1, 0])]
-        assert np.isclose(nearest, value, atol=1e-9).any() or (value, text) in thresholds, value
+        assert np.isclose(nearest, value, atol=1e-9).any() or (value, text) in [*thresholds, *folds], value
     shown = {value for value, _ in numbers(root)}
     for split in metrics["splits"].values():
         assert {figure["value"] for figure in split["headline"].values() if figure["value"] is not None} <= shown

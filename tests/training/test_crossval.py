@@ -198,9 +198,8 @@ def test_a_given_test_split_stays_unseen(image_folder: Path, tmp_path: Path, cap
     assert content["n"] == images - round(images / 4)
 
 
-def test_killed_it_goes_on_to_the_same_table(tmp_path: Path, monkeypatch):
+def test_killed_it_goes_on_to_the_same_table(tmp_path: Path):
     """Two processes are killed with the one that began them; what goes on in one process ends alike."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # sums of two threads end in other bits than those of one
     values = {
         **{"dataset_name": "digits", "architecture": "lenet5", "max_train_samples": 300, "num_train_epochs": 4},
         **{"use_cpu": True, "folds": 3, "bf16": False, "per_device_train_batch_size": 8},

@@ -126,9 +126,9 @@ def _train_images(train: Any, batches: Callable[[np.ndarray], Iterable[Any]]) ->
 def _validation(directory: Path, classifier: Classifier, dataset: Any) -> Predictions | None:
     """The predictions of the run's own validation split, where they can be fitted on.
 
-    That is where they are of this classifier's weights, and of images of which none is measured.
+    That is where they are of this very classifier, and of images of which none is measured.
     """
-    found = unseen_predictions(directory, "validation", model=classifier.model, dataset=dataset)
+    found = unseen_predictions(directory, "validation", classifier=classifier, dataset=dataset)
     if found is None:
         return None
     found = found.known

@@ -42,9 +42,9 @@ def build(gradio: Any, desk: Desk, model: Any, tab: Any) -> None:
         concurrency_id="answers",
         api_visibility="private",
     )
+    opening = ask.click(open_report, inputs=model, outputs=report, concurrency_id="answers", api_visibility="private")
     # In the browser, at once: an answer of the server could close a report that was opened meanwhile.
-    model.change(None, outputs=report, js=_CLOSE, api_visibility="private")
-    ask.click(open_report, inputs=model, outputs=report, concurrency_id="answers", api_visibility="private")
+    model.change(None, outputs=report, js=_CLOSE, cancels=[opening], api_visibility="private")
 
 
 def about_html(desk: Desk, title: str) -> str:
