@@ -14,7 +14,7 @@ from hfcls.files import write_text
 from hfcls.parsing import dump_yaml
 from hfcls.training.run_directory import check_no_file, check_nothing_inside
 
-# What may differ from one start to the next: where it runs, not what comes out (but for last bits, which hang on threads).
+# What may differ from one start to the next: where it runs, not what comes out, but for last bits that threads change.
 FREE = frozenset(
     (
         *("output_dir", "overwrite_output_dir", "disable_tqdm", "processes", "cache_gb", "dataloader_num_workers"),
