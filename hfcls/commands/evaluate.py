@@ -189,7 +189,7 @@ def _write(case: Any, content: dict[str, Any], flat: dict[str, Any], *, features
 
 
 def _suite(case: Any, predictions: Any, features: Any) -> tuple[Path, str]:
-    """The suite's page, and in a sentence what it says; what needs images that it learned from gets the train split."""
+    """The suite's page, and in sentences what it says; what needs images that it learned from gets the train split."""
     from hfcls.evaluation.suite.start import evaluate_suite
 
     return evaluate_suite(

@@ -163,11 +163,10 @@ def test_every_step_costs_what_it_says_and_is_right(run: Path, strangers: Path, 
             wilson_interval(one["wrong"], one["count"]) if one["count"] else (None,) * 2
         )
     for clause in (
-        f"it is {100 * sure.mean():.1f} % sure and right in {100 - 100 * wrong.mean():.1f}",
-        f"(scaled: {100 * surest.mean():.1f} % sure)",
-        f"hold the true one in {100 * row['coverage']:.1f} %",
-        f"predict finds out {100 * told['found'][0]['value']:.1f} % of the far strange images, and takes "
-        f"{100 * alarms:.1f} % of the images for strange that are not",
+        f"It is right in {100 - 100 * wrong.mean():.1f} % of the images, and {100 * sure.mean():.1f} % sure on average",
+        f"({100 * surest.mean():.1f} % after scaling)",
+        f"the true one is among them in {100 * row['coverage']:.1f} %",
+        f"predict finds out {100 * told['found'][0]['value']:.1f} % of the far ones, and takes {100 * alarms:.1f} % of",
     ):
         assert clause in said and clause.replace(" %", "\u00a0%") in page
 
@@ -358,7 +357,10 @@ def test_the_sentence_says_how_many_answers_its_shares_are_of():
     # Wilson's upper end of none of 2, by hand: 1.96^2 / (2 + 1.96^2)
     high = 100 * 1.959964**2 / (2 + 1.959964**2)
     for rows, said in (
-        ([kept(0.01, 2, 0)], f"answers 2 of 120 images (1.7 %), 0 of these wrongly (0.0 %; {high:.1f} % cannot be"),
+        (
+            [kept(0.01, 2, 0)],
+            f"answers 2 of 120 images (1.7 %), and 0 of these wrongly (0.0 %; as much as {high:.1f} % c",
+        ),
         ([kept(0.01, 0, 0), kept(0.05, 0, 0)], "answers none of 120 images"),
         ([kept(0.01, 0, 0, reachable=False), kept(0.05, 0, 0, reachable=False)], "ven its surest answers are wrong"),
     ):

@@ -36,7 +36,7 @@ def save_page(
         found: by step, its ``result`` or the ``reason`` why there is none.
         suite: its name.
         source: of the images, in words.
-        told: all of it in a sentence.
+        told: all of it in a few sentences, a line each.
     """
     results = {name: content["result"] for name, content in found.items() if content["result"] is not None}
     context = {

@@ -36,7 +36,7 @@ def run_suite(
         say: told of each step.
 
     Returns:
-        The page, and in a sentence what it says.
+        The page, and in sentences what it says.
 
     Raises:
         UserError: the images are too few, or the network's outputs are not numbers.

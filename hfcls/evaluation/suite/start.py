@@ -74,7 +74,7 @@ def evaluate_suite(
         source: of the images, in words.
 
     Returns:
-        The page, and in a sentence what it says.
+        The page, and in sentences what it says.
 
     Raises:
         UserError: see `run_suite`; strangers that are not there.

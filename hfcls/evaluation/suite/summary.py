@@ -1,4 +1,4 @@
-"""What the suite found, in a sentence."""
+"""What the suite found, in a few sentences."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,26 +8,26 @@ from hfcls.uncertainty.strangers import DETECTORS
 
 
 def sum_up(results: dict[str, dict[str, Any]]) -> str:
-    """What can be believed, in plain words, from what was measured; empty where nothing was.
+    """What can be believed, in plain sentences, a line each, from what was measured; empty where nothing was.
 
     Args:
         results: by step, what it found.
     """
-    told = "; ".join(_clauses(results))
-    return f"{told[:1].upper()}{told[1:]}." if told else ""
+    return "\n".join(_sentences(results))
 
 
-def _clauses(results: dict[str, dict[str, Any]]) -> Iterator[str]:
+def _sentences(results: dict[str, dict[str, Any]]) -> Iterator[str]:
     if one := results.get("calibration"):
         plain, scaled = one["rows"][:2]
         sure, after, right = (
             format_value(value) for value in (plain["mean_confidence"], scaled["mean_confidence"], _accuracy(plain))
         )
-        yield f"on average it is {sure} sure and right in {right} of the images (scaled: {after} sure)"
+        yield f"It is right in {right} of the images, and {sure} sure on average ({after} after scaling)."
     if one := results.get("sets"):
         row = next(row for row in one["rows"] if row["method"] == "aps" and not row["by_class"])
         held, wanted = (format_value(value) for value in (row["coverage"], one["wanted"]))
-        yield f"sets of {row['mean_size']:.2f} classes hold the true one in {held} (wanted: {wanted})"
+        size = f"{row['mean_size']:.2f}"
+        yield f"Named as a set of {size} classes on average, the true one is among them in {held} ({wanted} wanted)."
     if one := results.get("abstaining"):
         yield _abstaining(one)
     if one := results.get("strangers"):
@@ -40,13 +40,13 @@ def _abstaining(found: dict[str, Any]) -> str:
     if kept is not None:
         wanted, answered, risk, high = (format_value(kept[key]) for key in ("wanted", "answered", "risk", "high"))
         return (
-            f"held to {wanted} wrong answers it answers {kept['count']:,} of {found['n']:,} images ({answered}), "
-            f"{kept['wrong']:,} of these wrongly ({risk}; {high} cannot be ruled out)"
+            f"Held to {wanted} wrong answers, it answers {kept['count']:,} of {found['n']:,} images ({answered}), and "
+            f"{kept['wrong']:,} of these wrongly ({risk}; as much as {high} cannot be ruled out)."
         )
     least = found["kept"][-1]
     if least["reachable"]:
-        return f"held to {format_value(least['wanted'])} wrong answers it answers none of {found['n']:,} images"
-    return f"even its surest answers are wrong too often to be held to {format_value(least['wanted'])} wrong ones"
+        return f"Held to {format_value(least['wanted'])} wrong answers, it answers none of {found['n']:,} images."
+    return f"Even its surest answers are wrong too often to be held to {format_value(least['wanted'])} wrong ones."
 
 
 def _accuracy(row: dict[str, Any]) -> float | None:
@@ -64,14 +64,14 @@ def _strangers(found: dict[str, Any]) -> str:
     clauses = [f"{format_value(sum(shares[kind]) / len(shares[kind]))} of the {_KINDS[kind]}" for kind in kinds]
     alarms = format_value(told["false_alarms"]["value"])
     return (
-        f"predict finds out {' and '.join(clauses)}, and takes {alarms} of the images for strange that are not "
-        f"({DETECTORS[told['score']].title} of scaled logits)"
+        f"Of images of none of its classes, predict finds out {' and '.join(clauses)}, and takes {alarms} of the "
+        f"others for strange (by {DETECTORS[told['score']].title} of scaled logits)."
     )
 
 
 _KINDS = {
-    "near": "near strange images",
-    "far": "far strange images",
-    "": "strange images",
-    "made": "made strange images (noise, shuffled patches)",
+    "near": "near ones",
+    "far": "far ones",
+    "": "given ones",
+    "made": "made ones (noise, shuffled patches)",
 }
