@@ -9,6 +9,8 @@ from importlib import import_module
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import psutil
+
 _CONTEXT = multiprocessing.get_context("forkserver")
 # Imports alone: a server that had computed anything would hand on thread pools that no child can use.
 _CONTEXT.set_forkserver_preload(["hfcls.training.fit", "hfcls.evaluation.measure", "hfcls.evaluation.report"])
@@ -50,10 +52,16 @@ def wait_for(path: Path, child: BaseProcess, log: Path) -> None:
 
 
 def kill(child: BaseProcess, number: int = signal.SIGKILL) -> int | None:
-    """Sends the signal and waits for the end."""
+    """Sends the signal and waits for the end, also of the processes that it has begun."""
     assert child.pid is not None
+    begun = psutil.Process(child.pid).children(recursive=True)
     os.kill(child.pid, number)
-    return wait(child, 60)
+    code = wait(child, 60)
+    _, left = psutil.wait_procs(begun, timeout=60)
+    for process in left:
+        process.kill()
+    assert not left, f"{left} go on without the command that began them"
+    return code
 
 
 def _run(module: str, name: str, values: dict, log: str, threads: int | None) -> None:

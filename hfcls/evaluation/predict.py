@@ -9,6 +9,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
+from hfcls.data.workers import WorkerStart
 from hfcls.structures import Predictions
 
 
@@ -34,7 +35,13 @@ def predict(
         accelerator: several processes share the work; each gets all predictions.
         quiet: no progress bar (nor is there one without a terminal).
     """
-    loader = DataLoader(dataset, batch_size=batch_size, num_workers=num_workers, collate_fn=collator)
+    loader = DataLoader(
+        dataset,
+        batch_size=batch_size,
+        num_workers=num_workers,
+        collate_fn=collator,
+        worker_init_fn=WorkerStart(),
+    )
     loader = accelerator.prepare_data_loader(loader)
     model.to(accelerator.device).eval()
     parts: list[np.ndarray] = []

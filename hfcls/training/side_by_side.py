@@ -5,12 +5,12 @@ Light to import: a new process sets its threads before anything counts the cores
 
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from hfcls.data.workers import end_with_parent
 from hfcls.errors import UserError
 
 Work = Callable[[Any], Any]
@@ -134,12 +134,5 @@ def become_worker() -> None:
     if hasattr(os, "setpgrp"):
         os.setpgrp()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a background shell switches off
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """No worker outlives the command: trainings would go on that no one asked for any more."""
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+    # Trainings would go on that no one asked for any more.
+    end_with_parent()

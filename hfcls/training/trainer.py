@@ -13,6 +13,7 @@ from transformers import ProgressCallback, Trainer
 from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 
 from hfcls.data.batches import EpochSampler
+from hfcls.data.workers import WorkerStart
 from hfcls.errors import UserError
 from hfcls.methods import Method
 from hfcls.models import Freezing, frozen_modules, has_lora, merge_lora, plain_weights
@@ -113,6 +114,7 @@ class ClassifierTrainer(Trainer):
                 self.train_dataset,
                 batch_size=self._train_batch_size,
                 collate_fn=self._train_collator,
+                worker_init_fn=WorkerStart(),
                 num_workers=self.args.dataloader_num_workers,
                 pin_memory=self.args.dataloader_pin_memory,
                 persistent_workers=self.args.dataloader_persistent_workers,
@@ -120,9 +122,11 @@ class ClassifierTrainer(Trainer):
             )
         kept, self.data_collator = self.data_collator, self._train_collator
         try:
-            return super().get_train_dataloader()
+            loader = super().get_train_dataloader()
         finally:
             self.data_collator = kept
+        loader.worker_init_fn = WorkerStart(loader.worker_init_fn)
+        return loader
 
     def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
         self.dropped |= {entry.id: entry for entry in inputs.pop("dropped", ())}

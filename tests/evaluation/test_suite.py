@@ -91,7 +91,7 @@ def test_every_step_costs_what_it_says_and_is_right(run: Path, strangers: Path, 
         return classifier
 
     load = hfcls.models.load_classifier
-    monkeypatch.setattr(hfcls.models, "load_classifier", counting)
+    monkeypatch.setattr("hfcls.training.evaluation_case.load_classifier", counting)
     monkeypatch.setattr("hfcls.evaluation.speed.measure_speed", lambda *_args, **_kwargs: {})
     monkeypatch.setattr("hfcls.explain.report_pictures.report_overlays", lambda _classifier: None)
     evaluate(

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Subset
 
 from hfcls.command_arguments import EvaluateArguments
 from hfcls.data.transforms import Preprocessing
+from hfcls.data.workers import WorkerStart
 from hfcls.errors import UserError
 from hfcls.evaluation.fingerprints import classifier_digest, dataset_digest
 from hfcls.evaluation.reuse import unseen_predictions
@@ -90,7 +91,11 @@ def evaluate_suite(
     def batches_of(data: Any) -> Callable[[np.ndarray], Iterable[Any]]:
         workers = arguments.dataloader_num_workers
         return lambda rows: DataLoader(
-            Subset(data, rows.tolist()), batch_size=size, num_workers=workers, collate_fn=collator
+            Subset(data, rows.tolist()),
+            batch_size=size,
+            num_workers=workers,
+            collate_fn=collator,
+            worker_init_fn=WorkerStart(),
         )
 
     subject = Subject(
