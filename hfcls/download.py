@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from hfcls.errors import UserError
 from hfcls.hub_errors import HUB_ERRORS, Asked, Unreadable, cause_of, refusal, waiting_time
+from hfcls.launcher import is_first_process
 
 T = TypeVar("T")
 
@@ -61,7 +62,7 @@ def is_whole(file: Path, remote: RemoteFile) -> bool:
 
 def note(text: str) -> None:
     """Tells of what takes time, on stderr, below no progress bar; of several processes the first."""
-    if os.environ.get("RANK", "0") == "0":
+    if is_first_process():
         tqdm.write(f"note: {text}", file=sys.stderr)
 
 

@@ -22,6 +22,7 @@ GROUND = (
     "escaping",
     "catalogue",
     "hub_errors",
+    "launcher",
     "download",
     "hub_cache",
     "pull",
@@ -46,7 +47,8 @@ NEIGHBOURS = {
     "pages": {"errors", "extras"},
     "search": {"training"},
     "hub_errors": {"errors"},
-    "download": {"errors", "hub_errors"},
+    "launcher": {"errors"},
+    "download": {"errors", "hub_errors", "launcher"},
     "hub_cache": {"download", "files"},
     "pull": {"download", "errors", "hub_cache", "hub_errors"},
 }

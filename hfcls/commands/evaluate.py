@@ -6,6 +6,7 @@ from typing import Any
 from hfcls.arguments import DataArguments
 from hfcls.command_arguments import EvaluateArguments
 from hfcls.errors import UserError
+from hfcls.launcher import is_first_process
 from hfcls.parsing import Parser, flags_of
 
 DESCRIPTION = """Evaluates a model: every metric with its interval, predictions, a report. Of several, compares them.
@@ -209,7 +210,7 @@ def _suite(case: Any, predictions: Any, features: Any) -> tuple[Path, str]:
 
 
 def _compare(models: list[str], values: dict[str, Any]) -> dict[str, Any]:
-    """Evaluates each model on the same images, and compares each with the first.
+    """Evaluates each model on the same images, and compares each with the first; the first of several processes does.
 
     Raises:
         UserError: a flag is for one model, or the models know other images or classes.
@@ -232,14 +233,19 @@ def _compare(models: list[str], values: dict[str, Any]) -> dict[str, Any]:
     split = flags.get("split", "test")
     predictions, data, contenders, pictures = [], [], [], None
     for number, model in enumerate(models, start=1):
-        print(f"\n{model}", flush=True)
+        if is_first_process():
+            print(f"\n{model}", flush=True)
         place = output / f"{number}-{Path(model).name.replace('@', '-')}"
         case, measured = _evaluate(model, {**flags, "output_dir": str(place)})
+        if not is_first_process():
+            continue
         report = place / "report" / "index.html"
         contenders.append(Contender(model, measured["splits"][split], measured["speed"], report))
         predictions.append(Predictions.load(place / "predictions" / f"{split}.parquet"))
         data.append(fingerprint_of(case.summary, split))
         pictures = pictures or Pictures(case.data, max_pixels=case.loaded.max_image_pixels)
+    if not is_first_process():
+        return {}
     found = [
         compare_predictions(predictions[0], other, names=(models[0], name), data=(data[0], its_data))
         for name, other, its_data in zip(models[1:], predictions[1:], data[1:], strict=True)

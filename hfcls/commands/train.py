@@ -7,6 +7,7 @@ from typing import Any
 from hfcls.arguments import RunArguments
 from hfcls.command_arguments import CardArguments, PushArguments
 from hfcls.errors import UserError
+from hfcls.launcher import is_first_process
 from hfcls.parsing import Parser, flags_of
 
 DESCRIPTION = """Trains or fine-tunes an image classifier, evaluates it and writes the run directory.
@@ -41,7 +42,7 @@ def _check_publishing(values: dict[str, Any]) -> None:
         return
     if not repo_id:
         raise UserError("--push_to_hub needs --hub_model_id: say where the model goes, such as user/name.")
-    if _is_first_process():
+    if is_first_process():
         from hfcls.hub.rights import check_rights
 
         check_rights(repo_id, say=_printer())
@@ -74,7 +75,7 @@ def train(values: dict[str, Any]) -> dict[str, Any]:
         run = train_whole(values, say=say)
     except KeyboardInterrupt as stop:
         raise _with_the_way_on(stop, values) from None
-    if _is_first_process():
+    if is_first_process():
         with writing(run.run_dir):
             _report(run, say)
         if values.get("push_to_hub"):
@@ -172,11 +173,5 @@ def _trust_lines(measured: dict[str, Any], run_dir: Path) -> list[str]:
     return [f"trust       not learned: {few if n < FEWEST else 'some outputs of the network are not numbers'}"]
 
 
-def _is_first_process() -> bool:
-    import os
-
-    return int(os.environ.get("RANK", "0")) == 0
-
-
 def _printer() -> Any:
-    return (lambda text: print(text, flush=True)) if _is_first_process() else (lambda text: None)
+    return (lambda text: print(text, flush=True)) if is_first_process() else (lambda text: None)

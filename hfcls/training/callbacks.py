@@ -1,6 +1,5 @@
 """What happens beside the training: progress, Ctrl-C, early stopping, the clock."""
 
-import os
 import signal
 import sys
 import threading
@@ -11,6 +10,8 @@ import torch
 import torch.distributed
 from transformers import ProgressCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ExportableState
+
+from hfcls.launcher import is_first_process
 
 
 class Progress(ProgressCallback):
@@ -118,7 +119,7 @@ class Interruptible(TrainerCallback):
         if self.interrupted:
             raise KeyboardInterrupt("Stopped at once; the last checkpoint is whole.")
         self.interrupted = True
-        if int(os.environ.get("RANK", "0")) == 0:
+        if is_first_process():
             print("\nStopping after this step (Ctrl-C again: at once) ...", flush=True)
 
 

@@ -1,6 +1,5 @@
 """One whole training, from flags to a run directory that is finished but for its report and card."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +21,12 @@ from hfcls.data.labelled import LabelledData, load_data
 from hfcls.errors import UserError
 from hfcls.evaluation.measure import measure_split, write_results
 from hfcls.evaluation.trusting import learn_and_measure_trust
+from hfcls.launcher import check_launcher, is_first_process
 from hfcls.models import Classifier, describe_steps, save_classifier
 from hfcls.parsing import training_flags
 from hfcls.training.fit import Fit, fit
 from hfcls.training.flags import check_training
 from hfcls.training.learned import keep_learned
-from hfcls.training.processes import check_launcher
 from hfcls.training.resume import find_resumable
 from hfcls.training.run_directory import (
     check_nothing_inside,
@@ -83,7 +82,7 @@ def train_whole(
     check_launcher()
     run_dir = Path(values["output_dir"]).expanduser()
     resume = values.get("resume_from_checkpoint")
-    first = int(os.environ.get("RANK", "0")) == 0
+    first = is_first_process()
     if first:
         check_run_directory(run_dir, resume=bool(resume), overwrite=bool(values.get("overwrite_output_dir")))
         check_nothing_inside(run_dir, values)

@@ -67,16 +67,19 @@ def test_an_evaluation_over_views_says_so_and_leaves_the_plain_one_alone(run: Pa
     np.testing.assert_allclose(answers, after.probabilities, atol=1e-5)
 
 
-def test_two_processes_evaluate_each_sample_once(run: Path, tmp_path: Path):
+def test_two_processes_evaluate_each_sample_once_and_compare_once(run: Path, tmp_path: Path):
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     script = Path(__file__).parents[2] / "scripts" / "evaluate.py"
-    flags = ["--output_dir", str(tmp_path), "--use_cpu", "--per_device_eval_batch_size", "2"]
-    done = subprocess.run([*launch, str(script), str(run), *flags], capture_output=True, text=True)
+    flags = ["--output_dir", str(out := tmp_path / "out"), "--use_cpu", "--per_device_eval_batch_size", "2"]
+    other = shutil.copytree(run, tmp_path / "other")
+    done = subprocess.run([*launch, str(script), str(run), str(other), *flags], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-    together, alone = (Predictions.load(d / "predictions" / "test.parquet") for d in (tmp_path, run))
+    assert [done.stdout.count(f"\n{text}") for text in (run, "comparison  ")] == [1, 1]
+    assert json.loads((out / "comparison.json").read_text())["comparisons"]
+    together, alone = (Predictions.load(d / "predictions" / "test.parquet") for d in (out / "1-run", run))
     assert together.ids == alone.ids
     np.testing.assert_allclose(together.logits, alone.logits, atol=1e-5)
-    first, second = (json.loads((d / "metrics.json").read_text())["splits"]["test"] for d in (run, tmp_path))
+    first, second = (json.loads((d / "metrics.json").read_text())["splits"]["test"] for d in (run, out / "1-run"))
     assert first["confusion_matrix"] == second["confusion_matrix"]
 
 
