@@ -125,8 +125,11 @@ class ClassifierTrainer(Trainer):
             loader = super().get_train_dataloader()
         finally:
             self.data_collator = kept
-        loader.worker_init_fn = WorkerStart(loader.worker_init_fn)
-        return loader
+        return _ending(loader)
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        """Batches without."""
+        return _ending(super().get_eval_dataloader(eval_dataset))
 
     def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
         self.dropped |= {entry.id: entry for entry in inputs.pop("dropped", ())}
@@ -336,3 +339,11 @@ class ClassifierTrainer(Trainer):
         for callback in self.callback_handler.callbacks:
             if isinstance(callback, ProgressCallback):
                 callback.on_evaluate(self.args, self.state, self.control)
+
+
+def _ending(loader: Any) -> Any:
+    """The loader, with workers that end with this process."""
+    inner = getattr(loader, "base_dataloader", loader)  # accelerate's own asks another one for its batches
+    if not isinstance(inner.worker_init_fn, WorkerStart):
+        inner.worker_init_fn = WorkerStart(inner.worker_init_fn)
+    return loader
