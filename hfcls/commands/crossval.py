@@ -53,7 +53,7 @@ def crossval(values: dict[str, Any]) -> dict[str, Any]:
     arguments = only(CrossvalArguments, values)
     _check(values, arguments)
     from hfcls.training.crossval import gather, keep_ensemble, train_folds
-    from hfcls.training.dealing import check_pool, deal, load_pool
+    from hfcls.training.dealing import assign_all, check_pool, deal, load_pool
     from hfcls.training.series import alone, check_place, settle
 
     directory = Path(values["output_dir"]).expanduser()
@@ -62,10 +62,11 @@ def crossval(values: dict[str, Any]) -> dict[str, Any]:
     place: dict[str, Any] = {"file": SETTINGS, "command": "crossval", "overwrite": arguments.overwrite_output_dir}
     begun = check_place(directory, given, **place)
     pool, loaded = load_pool(flags)
+    assigned = assign_all(pool, flags, arguments)
     with alone(directory):
         settle(directory, given, **place)
         check_pool(directory, pool, loaded)
-        folds = deal(directory, pool, {"disable_tqdm": True, **flags}, arguments)
+        folds = deal(directory, pool, {"disable_tqdm": True, **flags}, assigned)
         for notice in loaded.notices:
             print(f"note: {notice}", flush=True)
         print(_headline(loaded.source, pool, folds, arguments, begun=begun), flush=True)

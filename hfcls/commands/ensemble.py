@@ -66,7 +66,7 @@ def ensemble(values: dict[str, Any]) -> dict[str, Any]:
     )
 
     output = Path(str(arguments.output_dir)).expanduser()
-    check_run_directory(output, resume=False, overwrite=arguments.overwrite_output_dir)
+    check_run_directory(output, resume=None, overwrite=arguments.overwrite_output_dir)
     check_nothing_inside(output, values)
     _check_not_inside(output, names, overwrite=arguments.overwrite_output_dir)
     row = COMBINATIONS[arguments.method]

@@ -206,6 +206,7 @@ def _suite(case: Any, predictions: Any, features: Any) -> tuple[Path, str]:
         features=features,
         output=case.output,
         source=case.loaded.source,
+        learned=case.summary["overlap"].get(f"train/{case.arguments.split}", 0),
     )
 
 

@@ -73,6 +73,7 @@ def search_hyperparameters(values: dict[str, Any]) -> dict[str, Any]:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError("hfcls search starts its own processes: run it without a launcher, with --workers.")
     plan, values = _plan(values)
+    from hfcls.models import check_architecture
     from hfcls.search.best import check_data, keep_best
     from hfcls.search.folder import open_folder
     from hfcls.search.page import write_page
@@ -80,6 +81,8 @@ def search_hyperparameters(values: dict[str, Any]) -> dict[str, Any]:
     from hfcls.search.table import write_table
     from hfcls.search.worker import print_line, run_workers, work
 
+    if plan.fixed.get("architecture") is not None:
+        check_architecture(plan.fixed["architecture"])
     overwrite = bool(values.get("overwrite_output_dir"))
     goes_on = open_folder(plan, values, check_data(plan), overwrite=overwrite)
     study = SearchStudy(plan)
@@ -100,6 +103,8 @@ def search_hyperparameters(values: dict[str, Any]) -> dict[str, Any]:
     record = write_table(study, kept=kept)
     page = write_page(study)
     print_line(_results_text(study, kept, page))
+    if kept is None:
+        raise UserError(f"No trial came to its end, so there is no best run; {page} has the reasons.")
     return record
 
 
@@ -170,7 +175,7 @@ def _results_text(study: Any, kept: dict[str, Any] | None, page: Any) -> str:
     plan, best = study.plan, study.best()
     lines = [""]
     if best is None or kept is None:
-        lines.append("no trial came to its end: there is no best run")
+        lines.append("best        none")
     else:
         params = ", ".join(f"{name} {value_text(value)}" for name, value in best.params.items())
         lines.append(f"best        trial {best.number + 1}: validation {plan.metric} {best.value:.4f}; {params}")

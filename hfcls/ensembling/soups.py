@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hfcls.ensembling.base import Case, Choice
+from hfcls.ensembling.base import Case, Choice, log_loss_score
 from hfcls.errors import UserError
 from hfcls.models import Classifier, has_batch_norm
 from hfcls.models.ensemble import match_inputs
@@ -35,7 +35,9 @@ def select_soup(case: Case) -> Choice:
     """
     assert case.soup is not None
     scores = [case.score(one) for one in case.probabilities]
-    order = np.argsort(-np.asarray(scores), kind="stable").tolist()
+    # Of equal scores, as accuracies of few images often are, the lower log loss goes first.
+    sureness = [log_loss_score(one, case.labels) for one in case.probabilities]
+    order = np.lexsort((-np.asarray(sureness), -np.asarray(scores))).tolist()
     kept, best = [order[0]], scores[order[0]]
     steps: list[dict[str, Any]] = [{"added": order[0], "kept": True, case.metric: abs(best)}]
     for member in order[1:]:

@@ -81,6 +81,7 @@ def render_report(run: MeasuredRun, sections: Sequence[Shown], *, suite: str = "
         "classes": len(run.labels),
         "interval": describe_interval(run.measured.get("interval") or {}),
         "tta": run.measured.get("tta"),
+        "learned": (run.data.get("overlap") or {}).get(f"train/{run.split}"),
         "suite": suite,
         "cards": build_cards(run),
         "highlights": find_highlights(run),

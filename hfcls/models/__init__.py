@@ -1,6 +1,6 @@
 """Models: names, directories and Hub ids in, classifiers out."""
 
-from hfcls.models.architectures import ARCHITECTURES, Classifier, build_classifier
+from hfcls.models.architectures import ARCHITECTURES, Classifier, build_classifier, check_architecture
 from hfcls.models.ensemble import build_ensemble, is_ensemble
 from hfcls.models.features import features, find_heads, kept_features, linear_head, pooled_features
 from hfcls.models.freezing import Freezing, build_freezing, frozen_modules
@@ -25,6 +25,7 @@ __all__ = [
     "build_classifier",
     "build_ensemble",
     "build_freezing",
+    "check_architecture",
     "default_checkpoint",
     "describe_steps",
     "features",

@@ -171,6 +171,21 @@ def _settings(architecture: str, image_size: int | None) -> tuple[Any, BaseImage
     raise unknown_architecture(architecture)
 
 
+def check_architecture(name: str) -> None:
+    """Whether there is such a network; builds none.
+
+    Raises:
+        UserError: there is none.
+    """
+    entry = CATALOGUE.get(name)
+    if (
+        name not in ARCHITECTURES
+        and name not in TRANSFORMERS
+        and not timm.is_model(entry.source_name if entry else name)
+    ):
+        raise unknown_architecture(name)
+
+
 def unknown_architecture(name: str) -> UserError:
     """The error that names the closest one."""
     known = sorted(CATALOGUE) + timm.list_models()

@@ -136,8 +136,8 @@ def load_pool(values: dict[str, Any]) -> tuple[Pool, LabelledData]:
     return pool_samples(loaded), loaded
 
 
-def deal(directory: Path, pool: Pool, values: dict[str, Any], arguments: CrossvalArguments) -> list[Fold]:
-    """Writes the list of each fold, and says what its training is given.
+def assign_all(pool: Pool, values: dict[str, Any], arguments: CrossvalArguments) -> list[np.ndarray]:
+    """The fold of each sample, int (N,), of each repeat.
 
     Args:
         values: flags of ``hfcls train``.
@@ -145,10 +145,9 @@ def deal(directory: Path, pool: Pool, values: dict[str, Any], arguments: Crossva
     Raises:
         UserError: too few images for so many folds.
     """
-    base = {name: value for name, value in values.items() if name not in _DEALT}
-    dealt = []
+    assigned = []
     for repeat in range(arguments.repeats):
-        assigned = assign_folds(
+        folds = assign_folds(
             pool.keys,
             pool.labels,
             folds=arguments.folds,
@@ -156,15 +155,29 @@ def deal(directory: Path, pool: Pool, values: dict[str, Any], arguments: Crossva
             repeat=repeat,
             groups=pool.groups,
         )
-        check_folds(assigned, pool.labels, pool.class_names)
-        for number in range(arguments.folds):
-            run_dir = directory / "folds" / f"repeat-{repeat + 1}-fold-{number + 1}"
+        check_folds(folds, pool.labels, pool.class_names)
+        assigned.append(folds)
+    return assigned
+
+
+def deal(directory: Path, pool: Pool, values: dict[str, Any], assigned: Sequence[np.ndarray]) -> list[Fold]:
+    """Writes the list of each fold, and says what its training is given.
+
+    Args:
+        values: flags of ``hfcls train``.
+        assigned: of `assign_all`.
+    """
+    base = {name: value for name, value in values.items() if name not in _DEALT}
+    dealt = []
+    for repeat, folds in enumerate(assigned, start=1):
+        for number in range(int(folds.max()) + 1):
+            run_dir = directory / "folds" / f"repeat-{repeat}-fold-{number + 1}"
             samples = run_dir.with_suffix(".csv")
-            text = _list_text(pool, assigned == number)
+            text = _list_text(pool, folds == number)
             if not samples.is_file() or samples.read_text(encoding="utf-8") != text:
                 write_text(samples, text)
             own = {**base, "output_dir": str(run_dir), "samples": str(samples)}
-            dealt.append(Fold(repeat + 1, number + 1, run_dir, own))
+            dealt.append(Fold(repeat, number + 1, run_dir, own))
     return dealt
 
 

@@ -56,11 +56,11 @@ def is_run(path: Path) -> bool:
     return (path / SETTINGS).is_file()
 
 
-def check_run_directory(path: Path, *, resume: bool, overwrite: bool) -> None:
+def check_run_directory(path: Path, *, resume: bool | None, overwrite: bool) -> None:
     """Whether a run may go there; changes nothing.
 
     Args:
-        resume: it may hold a run, which goes on.
+        resume: it may hold a run, which goes on; None where none of its kind could.
         overwrite: it may hold a run, which `open_run_directory` will remove.
 
     Raises:
@@ -75,10 +75,10 @@ def check_run_directory(path: Path, *, resume: bool, overwrite: bool) -> None:
         raise UserError(f"--output_dir {path} holds no {SETTINGS}: there is no run there to resume.")
     if not resume and not _holds_nothing_trained(path):
         if not overwrite:
-            raise UserError(
-                f"--output_dir {path} is not empty: choose another one, replace it with --overwrite_output_dir, "
-                "or go on with --resume_from_checkpoint auto."
-            )
+            ways = "choose another one or replace it with --overwrite_output_dir"
+            if resume is not None:
+                ways = f"{ways.replace(' or', ',')}, or go on with --resume_from_checkpoint auto"
+            raise UserError(f"--output_dir {path} is not empty: {ways}.")
         if not is_run(path):
             raise UserError(f"--output_dir {path} holds files that no run wrote: choose another one.")
 

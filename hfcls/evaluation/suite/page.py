@@ -46,6 +46,7 @@ def save_page(
         "split": subject.split,
         "n": len(subject.predictions),
         "source": source,
+        "learned": subject.learned,
         "fitted_on": subject.fitted_on,
         "cards": _cards(results),
         "calibration": _show_calibration(results.get("calibration")),

@@ -62,6 +62,7 @@ def evaluate_suite(
     features: np.ndarray | None,
     output: Path,
     source: str,
+    learned: int,
 ) -> tuple[Path, str]:
     """Runs the suite on what was just evaluated.
 
@@ -73,6 +74,7 @@ def evaluate_suite(
         predictions, features: of one pass over `dataset`; without features they are made where they are needed.
         output: of the evaluation; the suite's files go to ``suite/`` in it.
         source: of the images, in words.
+        learned: how many of them the model has learned from, as far as is known.
 
     Returns:
         The page, and in sentences what it says.
@@ -116,6 +118,7 @@ def evaluate_suite(
             "the images to fit on": None if validation is None else _predictions_digest(validation),
         },
         batch_size=size,
+        learned=learned,
     )
     subject.remember_features()
     return run_suite(str(arguments.suite), subject, output / "suite", source=source)

@@ -63,6 +63,7 @@ class Subject:
         keep: a directory for what the network makes of further images.
         record: of the network and the images of the split.
         batch_size: images in one forward pass.
+        learned: how many of the N images the model has learned from, as far as is known.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Subject:
     record: dict[str, Any]
     batch_size: int = 64
     quiet: bool = False
+    learned: int = 0
     _loaded: dict[Path, Seen] = field(default_factory=dict, repr=False)
 
     @property
