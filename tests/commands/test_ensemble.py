@@ -147,6 +147,8 @@ def test_members_that_saw_the_images_are_refused(photos: Path, runs: list[Path],
     ):
         assert main(["ensemble", *arguments, "--output_dir", str(tmp_path / "never"), "--use_cpu"]) == 2
         assert words in capsys.readouterr().err
+    assert main(["ensemble", str(runs[0]), str(runs[1]), "--output_dir", str(runs[2]), "--use_cpu"]) == 2
+    assert "choose another one or replace it with --overwrite_output_dir.\n" in capsys.readouterr().err
     assert not (tmp_path / "never").exists()
 
 

@@ -80,6 +80,9 @@ def test_a_greedy_soup_takes_what_makes_it_no_worse():
     choice = select_soup(Case(members, LABELS, metric="accuracy", soup=soup))
     assert made == [[1, 2], [1, 0]] and choice.weights.tolist() == [0.5, 0.5, 0]
     assert [step["accuracy"] for step in choice.steps] == [0.75, 0.5, 1.0]
+    # Of two that are right as often, the one that is less sure of its mistakes goes first.
+    tied = np.stack([members[1], 0.9 * members[1] + 0.1 / 3])
+    assert select_soup(Case(tied, LABELS, metric="accuracy", soup=lambda _: wrong)).weights.tolist() == [0, 1]
 
 
 def test_a_soup_is_the_mean_of_the_weights_with_statistics_of_its_own():

@@ -216,6 +216,7 @@ def test_a_search_whose_trials_all_fail_says_why(image_folder, tmp_path):
         ({"pruner": "median", "num_train_epochs": 2}, "needs trainings of 3 evaluations or more"),
         ({"strategy": "grid", "startup_trials": None}, "points: 5"),
         ({"architecture": None}, "No model"),
+        ({"architecture": "lenet6"}, "Unknown architecture 'lenet6'. Did you mean 'lenet5'?"),
         ({"refit": True, "lr_scheduler_type": "reduce_lr_on_plateau"}, "reduce_lr_on_plateau goes by"),
         ({"resume_from_checkpoint": "auto"}, "Unknown flag"),
     ],
@@ -278,7 +279,8 @@ def test_a_search_is_found_from_another_folder(image_folder, tmp_path, monkeypat
         study.finish(study.claim(), Outcome("failed", reason="It was to."))
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    main(["--config", str(tmp_path / "begun" / "search.yaml")])
+    with pytest.raises(UserError, match="No trial came to its end, so there is no best run"):
+        main(["--config", str(tmp_path / "begun" / "search.yaml")])
     assert (tmp_path / "begun" / "index.html").is_file() and not list((tmp_path / "elsewhere").iterdir())
 
 

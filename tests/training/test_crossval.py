@@ -198,6 +198,14 @@ def test_a_given_test_split_stays_unseen(image_folder: Path, tmp_path: Path, cap
     assert content["n"] == images - round(images / 4)
 
 
+def test_too_many_folds_leave_nothing_behind(image_folder: Path, tmp_path: Path):
+    values = {**FIXED, "train_dir": str(image_folder), "folds": 40, "output_dir": str(tmp_path / "folds")}
+    del values["dataset_name"]
+    with pytest.raises(UserError, match="40"):
+        crossval(values)
+    assert not list(tmp_path.rglob("*.*"))
+
+
 def test_killed_it_goes_on_to_the_same_table(tmp_path: Path):
     """Two processes are killed with the one that began them; what goes on in one process ends alike."""
     values = {
