@@ -166,7 +166,7 @@ def test_every_step_costs_what_it_says_and_is_right(run: Path, strangers: Path, 
     for clause in (
         f"It is right in {100 - 100 * wrong.mean():.1f} % of the images, and {100 * sure.mean():.1f} % sure on average",
         f"({100 * surest.mean():.1f} % after scaling)",
-        f"the true one is among them in {100 * row['coverage']:.1f} %",
+        f"hold the true one in {100 * row['coverage']:.1f} %",
         f"predict finds out {100 * told['found'][0]['value']:.1f} % of the far ones, and takes {100 * alarms:.1f} % of",
     ):
         assert clause in said and clause.replace(" %", "\u00a0%") in page

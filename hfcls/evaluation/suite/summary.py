@@ -27,7 +27,10 @@ def _sentences(results: dict[str, dict[str, Any]]) -> Iterator[str]:
         row = next(row for row in one["rows"] if row["method"] == "aps" and not row["by_class"])
         held, wanted = (format_value(value) for value in (row["coverage"], one["wanted"]))
         size = f"{row['mean_size']:.2f}"
-        yield f"Named as a set of {size} classes on average, the true one is among them in {held} ({wanted} wanted)."
+        yield (
+            f"Sets of {size} classes on average, drawn to be no larger than needed, hold the true one in {held} "
+            f"({wanted} wanted); predict's are a little larger, and never empty."
+        )
     if one := results.get("abstaining"):
         yield _abstaining(one)
     if one := results.get("strangers"):
@@ -65,7 +68,7 @@ def _strangers(found: dict[str, Any]) -> str:
     alarms = format_value(told["false_alarms"]["value"])
     return (
         f"Of images of none of its classes, predict finds out {' and '.join(clauses)}, and takes {alarms} of the "
-        f"others for strange (by {DETECTORS[told['score']].title} of scaled logits)."
+        f"measured ones for strange (by {DETECTORS[told['score']].title} of scaled logits)."
     )
 
 
