@@ -3,6 +3,7 @@
 from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from hfcls.errors import UserError
 from hfcls.serving.bars import sentence_html, text_html
@@ -10,7 +11,11 @@ from hfcls.serving.card_page import card_html, facts_html, report_html
 from hfcls.serving.desk import Desk, sentences
 
 _MOST_NAMES = 2000
-_CLOSE = "() => ({__type__: 'update', value: '', visible: false})"
+_KEPT = "!'()*"  # as encodeURIComponent does
+# A report stays open unless it is another model's: a model may be said to change once more after it was chosen.
+_CLOSE_OTHERS = """(title, html) => ({__type__: 'update', ...(
+    html && !html.startsWith(`<div data-of="${encodeURIComponent(title)}">`) ? {value: '', visible: false} : {}
+)})"""
 
 
 def build(gradio: Any, desk: Desk, model: Any, tab: Any) -> None:
@@ -30,7 +35,7 @@ def build(gradio: Any, desk: Desk, model: Any, tab: Any) -> None:
             lambda: report_html(_directory(desk, title)) or sentence_html("There is no report."),
             lambda text: sentence_html(text, "problem"),
         )
-        return gradio.update(value=html, visible=True)
+        return gradio.update(value=f'<div data-of="{quote(title, safe=_KEPT)}">{html}</div>', visible=True)
 
     gradio.on(
         [tab.select, model.change],
@@ -44,7 +49,8 @@ def build(gradio: Any, desk: Desk, model: Any, tab: Any) -> None:
     )
     opening = ask.click(open_report, inputs=model, outputs=report, concurrency_id="answers", api_visibility="private")
     # In the browser, at once: an answer of the server could close a report that was opened meanwhile.
-    model.change(None, outputs=report, js=_CLOSE, cancels=[opening], api_visibility="private")
+    for event in (model.change, opening.then):
+        event(None, inputs=[model, report], outputs=report, js=_CLOSE_OTHERS, api_visibility="private")
 
 
 def about_html(desk: Desk, title: str) -> str:
